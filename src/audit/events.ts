@@ -1,0 +1,129 @@
+/**
+ * The registry of entry kinds: what the log can say, and who says it. `docs/reference/events.md` is generated from
+ * it. A kind is dotted and past tense; its meaning never changes once released.
+ */
+export const eventKinds = {
+  'log.opened': 'The gateway started writing; names the size, root and last end of the log it continues',
+  'log.closed': 'The gateway stopped in good order',
+  heartbeat: 'The writer is alive; carries counters that add up',
+  'session.started': 'An identity began to use a connection',
+  'session.ended': 'A session ended: idle, closed, killed or at shutdown; carries totals',
+  'action.intended': 'An action was asked for; durable before anything is forwarded',
+  'action.completed': 'The upstream answered and the client was sent the (masked) answer',
+  'action.failed': 'The action may have reached the upstream and did not end well',
+  'action.denied': 'Policy, a guard or a person refused the action; nothing was forwarded',
+  'action.not_forwarded': 'A fault stopped the action before anything was forwarded',
+  'action.outcome_unknown': 'The gateway stopped between intent and end; the action may have run',
+  'identity.refused': 'A credential was presented and not accepted; the reason is here and not in the answer',
+  'identity.signed_in': 'A person or machine signed in to the gateway',
+  'identity.signed_out': 'A session of a person with the gateway ended',
+  'identity.token_created': 'A gateway token was made',
+  'identity.token_revoked': 'A gateway token was revoked',
+  'approval.requested': 'An action waits for a person',
+  'approval.voted': 'A person voted',
+  'approval.granted': 'The needed votes are there; the action may run as often as the approval allows',
+  'approval.denied': 'A person refused, which ends the request',
+  'approval.expired': 'Nobody decided, or nobody used it, in time',
+  'approval.cancelled': 'The requester or an administrator withdrew it',
+  'approval.consumed': 'The approval was used',
+  'approval.abandoned': 'The client left while its call was held; nothing is decided by that',
+  'grant.created': 'A time-boxed grant for a pattern of operations was given',
+  'grant.revoked': 'A grant was withdrawn before its end',
+  'break_glass.used': 'Someone overrode policy, with a reason; alarmed at once',
+  'policy.changed': 'Another policy took effect',
+  'policy.rejected': 'A changed policy was not valid; the earlier one stays',
+  'connection.changed': 'A connection was added, changed or removed',
+  'configuration.changed': 'Another configuration took effect',
+  'configuration.rejected': 'A changed configuration was not valid; the earlier one stays',
+  'recording.read': 'Someone read a recording',
+  'audit.read': 'Someone searched or exported the log',
+  'export.dead_lettered': 'A sink would not take a record; a stub went in its place',
+  'export.held': 'A sink refuses the credential; shipping waits',
+  'export.resumed': 'A held sink takes records again',
+  'export.reconciled': 'The far end was read back and compared',
+  'key.created': 'A key of the log or of the recordings was made',
+  'key.rotated': 'A key was replaced',
+  'checkpoint.witnessed': 'A witness cosigned a checkpoint',
+  'hold.placed': 'A legal hold began',
+  'hold.released': 'A legal hold ended',
+  'erasure.done': 'Recordings were made unreadable for good',
+  pruned: 'Old entries were removed under the stated policy; their head stays',
+} as const satisfies Record<string, string>
+
+export type EventKind = keyof typeof eventKinds
+
+/** The kinds that end an intent. */
+export const terminalKinds = [
+  'action.completed',
+  'action.failed',
+  'action.denied',
+  'action.not_forwarded',
+  'action.outcome_unknown',
+] as const satisfies readonly EventKind[]
+
+/**
+ * An entry as it stands in the log: RFC 8785 canonical JSON, at most 16 kB. Absent means absent, never null.
+ * Integers over 2^53 are strings. What is under `client` and `claimed` was said by the client and is no fact.
+ */
+export interface Entry {
+  readonly v: 1
+  readonly kind: EventKind
+  /** Origin of the log. */
+  readonly log: string
+  /** Leaf index, decimal. */
+  readonly seq: string
+  /** UTC, microseconds: `2026-11-21T07:00:00.123456Z`. */
+  readonly time: string
+  readonly session?: string
+  readonly action?: string
+  readonly subject?: {
+    readonly issuer: string
+    readonly id: string
+    readonly kind: string
+    readonly name?: string
+    readonly email?: string
+    readonly on_behalf_of?: {
+      readonly issuer: string
+      readonly id: string
+      readonly name?: string
+      readonly email?: string
+    }
+    readonly method: string
+  }
+  readonly client?: { readonly ip: string; readonly port: number; readonly agent?: string }
+  readonly connection?: { readonly name: string; readonly protocol: string; readonly sensitivity: string }
+  readonly operation?: string
+  readonly known?: boolean
+  readonly risk?: string
+  readonly resource?: string
+  readonly digest?: string
+  readonly decision?: {
+    readonly effect: string
+    readonly reason: string
+    readonly rule?: string
+    readonly policy: string
+    readonly shadow?: readonly { readonly rule: string; readonly effect: string }[]
+  }
+  readonly approval?: Readonly<Record<string, unknown>>
+  /** On a terminal entry: the intent it ends. */
+  readonly intent?: string
+  /** `success`, `failure`, `denied`, `unknown`; on terminal entries. */
+  readonly outcome?: string
+  /** On a failed or refused action: the stable code. */
+  readonly error?: { readonly code: string; readonly detail?: string }
+  /** Nanoseconds. */
+  readonly duration?: number
+  readonly upstream_duration?: number
+  readonly bytes_in?: number
+  readonly bytes_out?: number
+  readonly masked?: { readonly count: number; readonly kinds: readonly string[] }
+  readonly recording?: {
+    readonly blob: string
+    readonly length: number
+    readonly commitment: string
+    readonly key: string
+    readonly complete: boolean
+  }
+  /** Protocol facts and, for other kinds, their own attributes. */
+  readonly [namespace: string]: unknown
+}

@@ -1,0 +1,54 @@
+import type { Audit } from '../audit/audit.ts'
+import type { Lease } from '../credentials/lease.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
+import type { Masker } from '../masking/masker.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Action } from '../model/action.ts'
+import type { Decision, Obligations } from '../model/decision.ts'
+import type { Authorizer } from '../policy/authorizer.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
+import type { Session, Sessions } from './session.ts'
+
+/** The services of the path, one per step. `main.ts` fills it; a reload swaps `policy` and `masking` whole. */
+export interface Gateway {
+  readonly audit: Audit
+  readonly authenticator: Authenticator
+  readonly sessions: Sessions
+  readonly credentials: Credentials
+  readonly policy: Authorizer
+  /** The masker of these profiles, and of the lease's own secret values, which never pass (P4). */
+  masker(profiles: readonly string[], connection: Connection, lease?: Lease): Masker
+  recorder(session: Session, action: Action, obligations: Obligations): Recorder
+  /** Content checks after policy: each may turn a permit into an ask or a denial, never the other way. */
+  readonly guards: readonly Guard[]
+  readonly approvals: ApprovalStep
+}
+
+export interface Credentials {
+  /** Throws `credential-unavailable`. */
+  lease(session: Session): Promise<Lease>
+}
+
+export interface Guard {
+  readonly name: string
+  inspect(action: Action, decision: Decision): Decision
+}
+
+/** What `approve` asks of the approvals: settle this question, waiting as long as the client can endure. */
+export interface ApprovalStep {
+  settle(
+    session: Session,
+    exchange: Exchange,
+    decision: Decision,
+  ): Promise<
+    | { readonly granted: true; readonly facts: Readonly<Record<string, unknown>> }
+    | {
+        readonly granted: false
+        readonly denial: Extract<Verdict, { effect: 'deny' }>['denial']
+        readonly facts?: Readonly<Record<string, unknown>>
+      }
+  >
+}
+
+export type { Guarded, Masked, Recorded, Reply, Verdict }

@@ -1,0 +1,63 @@
+/**
+ * THE PATH. Every action takes it, whatever its protocol, and there is no other way to an upstream. It is a straight
+ * function so that the order of a security path is code, not data (docs/adr/0002-a-straight-path.md).
+ */
+import type { OpenAction } from '../audit/audit.ts'
+import { asGatewayError } from '../errors.ts'
+import { approve } from './approve.ts'
+import { authorize } from './authorize.ts'
+import type { Exchange } from './exchange.ts'
+import type { Gateway } from './gateway.ts'
+import { guard } from './guard.ts'
+import { mask } from './mask.ts'
+import { record, type Recording, startRecording } from './record.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Performs one action to its end. Resolves when the client has its answer, refusal or error and the terminal entry is
+ * durable; never rejects: what goes wrong is in the log and has been told to the client.
+ */
+export async function perform(gateway: Gateway, session: Session, exchange: Exchange): Promise<void> {
+  const { action } = exchange
+  let entry: OpenAction
+  try {
+    entry = await gateway.audit.begin(session, action) // durable intent first: no entry, no action
+  } catch (error) {
+    return exchange.abort(asGatewayError(error), undefined)
+  }
+  let recording: Recording | undefined
+  try {
+    const decision = authorize(gateway, session, action) // policy: may this subject do this?
+    const guarded = guard(gateway, decision, action) // content: what is inside it?
+    recording = startRecording(gateway, session, { exchange, obligations: guarded.decision.obligations })
+    const verdict = await approve(gateway, session, { guarded, exchange, entry }) // people, when asked
+    if (verdict.effect === 'deny') {
+      session.totals.denied++
+      const ended = await entry.deny({ reason: verdict.denial.reason, ...(await recording.refused()) })
+      return await exchange.refuse(verdict.denial, ended)
+    }
+    await using lease = await gateway.credentials.lease(session)
+    const reply = await exchange.forward(verdict.action, lease, () => entry.forwarding())
+    const masked = mask(gateway, { session, reply, lease, obligations: verdict.action.obligations })
+    const recorded = record(recording, masked) // nothing below the mask sees raw data
+    await exchange.send(recorded, async result => {
+      count(session, result)
+      return await entry.complete({ ...result, ...(await recording?.seal()) })
+    })
+  } catch (error) {
+    session.totals.failed++
+    const fault = asGatewayError(error)
+    const ended = await entry.fail(fault, { ...exchange.progress(), ...(await recording?.salvage()) })
+    await exchange.abort(fault, ended)
+  }
+}
+
+function count(
+  session: Session,
+  result: { bytesIn: number; bytesOut: number; masked: { count: number } },
+): void {
+  session.totals.actions++
+  session.totals.masked += result.masked.count
+  session.totals.bytesIn += result.bytesIn
+  session.totals.bytesOut += result.bytesOut
+}

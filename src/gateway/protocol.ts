@@ -1,0 +1,38 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { ZodType } from 'zod'
+import type { Connection } from '../model/connection.ts'
+import type { Gateway } from './gateway.ts'
+
+/**
+ * A protocol: how clients of one kind are spoken to, and how their upstreams are. Registered in `main.ts`; outside
+ * its folder nobody says its name.
+ */
+export interface Protocol {
+  readonly name: string
+  /** Schema of the connection's `settings`. */
+  readonly settings: ZodType
+  /** Names the connection's `credential` block may have, and which of them must be there. */
+  readonly credential: { readonly required: readonly string[]; readonly optional: readonly string[] }
+  /** Opens a connection. Nothing is dialled until the first action. */
+  open(connection: Connection, gateway: Gateway): OpenConnection
+}
+
+/** A connection that takes clients. Replaced whole on reload; the old one finishes what it has. */
+export interface OpenConnection {
+  readonly connection: Connection
+  /** For protocols borne by HTTP: the shared listener hands over requests whose address named this connection. */
+  readonly http?: HttpMount
+  /** For protocols with a wire of their own: takes an accepted socket. */
+  readonly wire?: (socket: Duplex, client: { readonly ip: string; readonly port: number }) => void
+  /** Whether the upstream can be reached, for `doctor` and the console. Sends no action. */
+  check(): Promise<{ readonly ok: boolean; readonly detail: string }>
+  /** Lets running actions end, at most `graceMs`, then cuts them. */
+  close(graceMs: number): Promise<void>
+}
+
+export interface HttpMount {
+  /** `base` is the path prefix that named the connection (`/c/datadog-prod`), or empty. */
+  request(request: IncomingMessage, response: ServerResponse, base: string): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, base: string): void
+}

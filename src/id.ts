@@ -1,0 +1,21 @@
+import { randomFillSync } from 'node:crypto'
+
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
+/**
+ * A fresh id: the prefix, `_`, 10 characters of milliseconds and 16 of randomness (80 bits), in Crockford's
+ * base32, so that ids sort by the time they were made (the ULID layout).
+ */
+export function newId(prefix: string, now = Date.now()): string {
+  if (used + 16 > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  let time = ''
+  for (let rest = now, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = alphabet[rest % 32] + time
+  let random = ''
+  for (let i = 0; i < 16; i++) random += alphabet[pool[used++]! & 31]
+  return `${prefix}_${time}${random}`
+}

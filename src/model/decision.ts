@@ -1,0 +1,68 @@
+import type { Risk } from './action.ts'
+
+/** `ask`: a person must approve exactly this action first. */
+export type Effect = 'permit' | 'deny' | 'ask'
+
+/** How much of the exchange is kept: nothing but the entries, heads only, or everything (masked). */
+export type RecordLevel = 'none' | 'metadata' | 'full'
+
+/** What a permit demands. Those of all matching rules add up: masks are united, the stricter of the others wins. */
+export interface Obligations {
+  /** Names of mask profiles (configuration `masking.profiles`) to apply to what comes back. */
+  readonly mask: readonly string[]
+  /** Names of mask profiles to apply to what goes upstream. */
+  readonly maskRequest: readonly string[]
+  readonly record: RecordLevel
+  /** At most this many actions per window, per subject and rule. */
+  readonly rateLimits: readonly { readonly rule: string; readonly limit: number; readonly windowMs: number }[]
+}
+
+/** Who may approve and for how long; carried by an `ask`. */
+export interface ApprovalTerms {
+  readonly rule: string
+  /** Groups or names (`group:sre`, `user:ana@example.com`); any one of them may vote. */
+  readonly approvers: readonly string[]
+  /** How many approvals are needed. */
+  readonly quorum: number
+  /** With more than one group named and true, each approval must come from a different group. */
+  readonly distinctGroups: boolean
+  /** How long the request stays open, milliseconds. */
+  readonly expiresAfterMs: number
+  /** How long an approval may be used once given, milliseconds. */
+  readonly usableForMs: number
+  readonly reasonRequired: boolean
+  /** What a client hears once its hold is over. */
+  readonly whenHeld: 'resubmit' | 'retry-later'
+  /** What happens when the resource changed between approval and use. */
+  readonly onChange: 'run' | 'ask' | 'refuse'
+  readonly message?: string
+}
+
+/** What one rule that only watches would have done. */
+export interface ShadowResult {
+  readonly rule: string
+  readonly effect: Effect
+}
+
+export interface Decision {
+  readonly effect: Effect
+  /** A stable kebab-case word: `rule-denied`, `no-rule-allows`, `unknown-operation`, `rate-limited`, ... */
+  readonly reason: string
+  /** The rule that decided; absent when none did (default deny). */
+  readonly rule?: string
+  /** The rule author's words for the client. */
+  readonly message?: string
+  /** Every rule that matched, in file order. */
+  readonly matched: readonly string[]
+  readonly shadow: readonly ShadowResult[]
+  readonly obligations: Obligations
+  /** Present with `ask`. */
+  readonly approval?: ApprovalTerms
+  /** SHA-256 of the policy's canonical form, `sha256:...`. */
+  readonly policyVersion: string
+}
+
+/** The order of gravity, mildest first. */
+export const risks: readonly Risk[] = ['read', 'write', 'delete', 'admin']
+
+export const noObligations: Obligations = { mask: [], maskRequest: [], record: 'full', rateLimits: [] }

@@ -1,0 +1,42 @@
+/**
+ * Who is asking. A Subject is made by an identity provider from a verified credential alone (P9): nothing
+ * that a client merely says about itself is ever in it.
+ */
+
+/** `agent`: software acting by itself or for a person; `service`: a machine account; `user`: a person. */
+export type SubjectKind = 'user' | 'service' | 'agent'
+
+/** A person or machine as one issuer names it. */
+export interface Principal {
+  /** The issuer's identifier, verbatim (OIDC `iss`; `sallyport` for the gateway's own tokens and users). */
+  readonly issuer: string
+  /** The issuer's stable id for it, verbatim (OIDC `sub`). Unique within the issuer only. */
+  readonly id: string
+  readonly name?: string
+  /** Present only where the issuer vouches for it. */
+  readonly email?: string
+}
+
+export interface Subject extends Principal {
+  readonly kind: SubjectKind
+  readonly groups: readonly string[]
+  /** The person an agent acts for (RFC 8693 section 4.1 `act`, read from the token). */
+  readonly onBehalfOf?: Principal
+  /** How the credential was checked: `oidc`, `token`, `saml`, `local`. */
+  readonly method: string
+  /** The verified claims, for policy conditions. Never recorded whole. */
+  readonly claims: Readonly<Record<string, unknown>>
+  /** When the credential ends, in milliseconds since the epoch; absent: it has no end of its own. */
+  readonly expiresAt?: number
+}
+
+/** Equal for two subjects exactly when issuer, id, kind and the person acted for are all equal. */
+export function subjectKey(subject: Subject): string {
+  const acted = subject.onBehalfOf
+  return JSON.stringify([subject.issuer, subject.id, subject.kind, acted?.issuer ?? '', acted?.id ?? ''])
+}
+
+/** The name people see: e-mail, else name, else id. */
+export function displayName(principal: Principal): string {
+  return principal.email ?? principal.name ?? principal.id
+}

@@ -1,0 +1,121 @@
+/**
+ * What the gateway keeps, as small interfaces named by what they guarantee. Each backend implements all of them;
+ * `contract.ts` is the suite that every implementation passes.
+ */
+
+/** One durable group: entries that follow each other in the log, and small blobs that they name. */
+export interface Batch {
+  /** Leaf index of the first entry. Must equal the store's size: a stale writer is refused. */
+  readonly start: number
+  /** Exact entry bytes, in order. What is hashed is what is stored. */
+  readonly entries: readonly Buffer[]
+  /** Blobs named by these entries; durable with them or not at all. */
+  readonly blobs: readonly Blob[]
+}
+
+export interface Blob {
+  /** `sha256:` and 64 hex digits of `bytes`. */
+  readonly hash: string
+  readonly bytes: Buffer
+}
+
+/** No room. The batch was not kept, the store is as before, and a later append may succeed. */
+export class StorageFullError extends Error {
+  override readonly name = 'StorageFullError'
+}
+
+/** The store can no longer be trusted (a failed sync, a lost answer, damage). Nothing more may be appended. */
+export class StorageFaultError extends Error {
+  override readonly name = 'StorageFaultError'
+}
+
+/**
+ * The log's bytes: append in order, read a range. One writer.
+ */
+export interface LogStore {
+  /** Number of durable entries. */
+  readonly size: number
+  /**
+   * Resolves when the whole batch is on stable storage (survives power loss). All or nothing. At most one call is
+   * in flight. Throws StorageFullError or StorageFaultError; after the latter every call throws it.
+   */
+  append(batch: Batch): Promise<void>
+  /** Durable entries from `start`, at most `limit` and at most 4 MiB; an empty array at the end. */
+  read(start: number, limit: number): Promise<Buffer[]>
+  /** A blob by name; undefined when it is not (or no longer) there. */
+  readBlob(hash: string): Promise<Buffer | undefined>
+  /** Keeps a blob too large for a batch; durable when it resolves. Call before the entry that names it. */
+  writeBlob(blob: Blob): Promise<void>
+  close(): Promise<void>
+}
+
+/** A versioned value. Versions start at 1 and grow by one with each put. */
+export interface Versioned<T> {
+  readonly value: T
+  readonly version: number
+}
+
+/**
+ * Small mutable state: approvals, tokens, cursors, wrapped keys. Durable when a call resolves. `put` is a
+ * compare-and-swap, so two racing writers cannot both win. Values are JSON, at most 1 MiB.
+ */
+export interface StateStore {
+  get<T>(space: string, key: string): Promise<Versioned<T> | undefined>
+  /** `expected` 0: only if absent. Returns false, and changes nothing, when the version is another. */
+  put<T>(space: string, key: string, value: T, expected: number): Promise<boolean>
+  /** Deletes for good: afterwards the value is in no file of the store. Absent keys are no error. */
+  delete(space: string, key: string): Promise<void>
+  /** In key order; `after` is exclusive. */
+  list<T>(
+    space: string,
+    options?: { prefix?: string; after?: string; limit?: number },
+  ): Promise<(Versioned<T> & { readonly key: string })[]>
+}
+
+/** What can be asked of the derived search index. All given filters must hold. */
+export interface EntryQuery {
+  /** Leaf index, exclusive; ascending order unless `descending`, then entries before it. */
+  readonly after?: number
+  readonly descending?: boolean
+  /** 1 to 1000. */
+  readonly limit: number
+  /** ISO 8601 or milliseconds since the epoch; `since` inclusive, `until` exclusive. */
+  readonly since?: number
+  readonly until?: number
+  readonly kinds?: readonly string[]
+  /** Id, e-mail or name of the subject or of the person it acts for; exact, case-insensitive. */
+  readonly identity?: string
+  readonly connection?: string
+  /** Exact, or with `*`. */
+  readonly operation?: string
+  readonly outcome?: string
+  readonly session?: string
+  readonly action?: string
+  readonly approval?: string
+  /** Words that all must occur somewhere in the entry's text. */
+  readonly text?: string
+}
+
+export interface EntryPage {
+  readonly entries: readonly { readonly index: number; readonly bytes: Buffer }[]
+  /** Pass as `after` for the next page; absent at the end. */
+  readonly next?: number
+  /** The index has taken in entries below this. */
+  readonly indexed: number
+}
+
+/** The search tables: derived, never authoritative, rebuilt from the log when absent or behind. */
+export interface EntryIndex {
+  readonly indexed: number
+  search(query: EntryQuery): Promise<EntryPage>
+}
+
+/** Everything one backend keeps. `close` flushes nothing: whatever resolved is already durable. */
+export interface Storage {
+  readonly log: LogStore
+  readonly state: StateStore
+  readonly index: EntryIndex
+  /** Where the published log (checkpoint, tiles) lives on disk. */
+  readonly directory: string
+  close(): Promise<void>
+}
