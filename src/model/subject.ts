@@ -40,3 +40,28 @@ export function subjectKey(subject: Subject): string {
 export function displayName(principal: Principal): string {
   return principal.email ?? principal.name ?? principal.id
 }
+
+/** The subject as entries and the API show it. The claims stay out. */
+export interface SubjectFacts {
+  readonly issuer: string
+  readonly id: string
+  readonly kind: string
+  readonly name?: string
+  readonly email?: string
+  readonly on_behalf_of?: Principal
+  readonly method: string
+}
+
+export function subjectFacts(subject: Subject): SubjectFacts {
+  const { kind, method, onBehalfOf } = subject
+  return {
+    ...principalFacts(subject),
+    kind,
+    method,
+    ...(onBehalfOf === undefined ? {} : { on_behalf_of: principalFacts(onBehalfOf) }),
+  }
+}
+
+function principalFacts({ issuer, id, name, email }: Principal): Principal {
+  return { issuer, id, ...(name === undefined ? {} : { name }), ...(email === undefined ? {} : { email }) }
+}

@@ -14,7 +14,8 @@ export interface Frame {
  * `complete: false`, while the exchange goes on (the limit is policy, not a fault).
  */
 export interface Recorder {
-  write(frame: Frame): void
+  /** A promise where the writer should wait for it before it goes on: the recording is behind (back-pressure). */
+  write(frame: Frame): void | Promise<void>
   /**
    * Seals the recording. Small ones come back as `blob`, to be made durable with the entry; larger ones are durable
    * when this resolves. Undefined where nothing is recorded.
