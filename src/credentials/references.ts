@@ -1,28 +1,13 @@
-/**
- * Where a secret is. A configuration file names secrets and never holds one: `${env:NAME}` for a variable of the
- * process, `file:/path` for a file (its content without a trailing newline), `command:["program","arg"]` for what a
- * program prints. Text around a `${...}` is kept, so `Bearer ${env:TOKEN}` works.
- */
+/** Reads secrets through the references of the configuration (config/secret.ts). */
 import { execFile } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { environmentVariable } from '../config/secret.ts'
 import { GatewayError } from '../errors.ts'
 
 const run = promisify(execFile)
-const variable = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g
-
-/** A reference to a secret; a plain secret is refused with a message that says what to write instead. */
-export function secretReference() {
-  return z.string().refine(isReference, {
-    error: 'secrets are never written here: use ${env:NAME}, file:/path or command:["program","arg"]',
-  })
-}
-
-export function isReference(text: string): boolean {
-  return text.startsWith('file:') || text.startsWith('command:') || text.search(variable) >= 0
-}
 
 /** A secret that can be read again when it rotates. */
 export interface SecretSource {
@@ -37,7 +22,7 @@ const commandTimeout = 10_000
 export function openSecret(reference: string, base: string, environment = process.env): SecretSource {
   if (reference.startsWith('file:')) return fileSecret(resolve(base, reference.slice('file:'.length)))
   if (reference.startsWith('command:')) return commandSecret(reference.slice('command:'.length))
-  const value = reference.replace(variable, (_, name: string) => {
+  const value = reference.replace(environmentVariable, (_, name: string) => {
     const found = environment[name]
     if (found === undefined || found === '') throw unavailable(`the environment variable ${name} is not set`)
     return found

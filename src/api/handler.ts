@@ -1,0 +1,146 @@
+/**
+ * The one door for the CLI, the console and scripts: checks who calls, what they may, and what they sent; then runs
+ * the route. Nothing here reaches an upstream.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { z } from 'zod'
+import { asGatewayError, GatewayError } from '../errors.ts'
+import { problemOf } from './problem.ts'
+import { type Call, type Caller, type Role, type Route, streamed } from './route.ts'
+import { createRouter } from './router.ts'
+import type { Services } from './services.ts'
+
+export const apiBase = '/api/v1'
+const bodyLimit = 1024 * 1024
+
+/** Says who is behind a request: a credential in `Authorization`, or the local socket. Throws `unauthenticated`. */
+export type Identify = (request: IncomingMessage) => Promise<Caller>
+
+export interface ApiHandler {
+  /** Answers a request whose path begins with `/api/v1`. Never rejects. */
+  handle(request: IncomingMessage, response: ServerResponse, identify: Identify): Promise<void>
+}
+
+export function createApi(services: Services, routes: readonly Route[]): ApiHandler {
+  const find = createRouter(routes)
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identify: Identify,
+  ): Promise<void> {
+    const [path, search] = splitTarget(request.url ?? '/')
+    const match = find(request.method ?? 'GET', path.slice(apiBase.length))
+    if ('allowed' in match) {
+      if (match.allowed.length === 0) throw new GatewayError('not-found')
+      response.setHeader('allow', match.allowed.join(', '))
+      throw new GatewayError('method-not-allowed')
+    }
+    const { route } = match
+    const caller = route.permission === 'public' ? nobody : await identify(request)
+    if (route.permission !== 'public' && !caller.roles.has(route.permission)) {
+      throw new GatewayError('denied', { detail: `this needs the role ${route.permission}` })
+    }
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const call: Call<unknown, unknown, unknown> = {
+      services,
+      caller,
+      request,
+      response,
+      signal: gone.signal,
+      params: check(route.params, match.params, 'path'),
+      query: check(route.query, queryOf(search), 'query'),
+      body: route.body === undefined ? undefined : check(route.body, await readJson(request), 'body'),
+    }
+    const result = await route.handler(call)
+    if (result !== streamed) send(response, Number(Object.keys(route.responses)[0] ?? 200), result)
+  }
+
+  return {
+    async handle(request, response, identify) {
+      response.setHeader('cache-control', 'no-store')
+      response.setHeader('x-content-type-options', 'nosniff')
+      try {
+        await answer(request, response, identify)
+      } catch (cause) {
+        const error = asGatewayError(cause)
+        if (error.code === 'internal')
+          services.logger.error('api', { path: request.url?.split('?')[0], error: String(cause) })
+        refuse(response, error)
+      }
+    },
+  }
+}
+
+const nobody: Caller = {
+  subject: { issuer: 'sallyport', id: 'anonymous', kind: 'service', groups: [], method: 'none', claims: {} },
+  roles: new Set<Role>(),
+}
+
+function refuse(response: ServerResponse, error: GatewayError): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  if (error.code === 'unauthenticated') response.setHeader('www-authenticate', 'Bearer realm="sallyport"')
+  response.setHeader('content-type', 'application/problem+json')
+  response.statusCode = error.status
+  response.end(JSON.stringify(problemOf(error)))
+}
+
+function send(response: ServerResponse, status: number, result: unknown): void {
+  response.statusCode = status
+  if (result === undefined) {
+    response.end()
+    return
+  }
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify(result))
+}
+
+function splitTarget(target: string): [string, string] {
+  const at = target.indexOf('?')
+  return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
+}
+
+/** One value per name as a string, several as a list. */
+function queryOf(search: string): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = {}
+  for (const [name, value] of new URLSearchParams(search)) {
+    const earlier = Object.hasOwn(query, name) ? query[name] : undefined
+    query[name] =
+      earlier === undefined ? value : Array.isArray(earlier) ? [...earlier, value] : [earlier, value]
+  }
+  return query
+}
+
+function check(schema: z.ZodType | undefined, value: unknown, where: string): unknown {
+  if (schema === undefined) return value
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const detail = result.error.issues
+    .map(issue => `${[where, ...issue.path].join('.')}: ${issue.message}`)
+    .join('; ')
+  throw new GatewayError('invalid-request', { detail })
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > bodyLimit) throw new GatewayError('body-too-large')
+    chunks.push(chunk)
+  }
+  if (size === 0) return {}
+  // A form post from another site can't send this type without asking first, so this also stops cross-site posts.
+  if (type !== 'application/json')
+    throw new GatewayError('invalid-request', { detail: 'send application/json' })
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {
+    throw new GatewayError('invalid-request', { detail: 'the body is not JSON' })
+  }
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { z } from 'zod'
+import type { EventKind } from '../audit/events.ts'
+import type { Subject } from '../model/subject.ts'
+import type { Services } from './services.ts'
+
+/** What the gateway's own API lets a role do. `public` asks for no credential. */
+export type Permission = 'public' | 'user' | 'auditor' | 'approver' | 'admin'
+
+export type Role = Exclude<Permission, 'public'>
+
+/** Who calls the API. */
+export interface Caller {
+  readonly subject: Subject
+  readonly roles: ReadonlySet<Role>
+}
+
+/** What a handler is given: its inputs, already checked. */
+export interface Call<P, Q, B> {
+  readonly services: Services
+  readonly caller: Caller
+  readonly params: P
+  readonly query: Q
+  readonly body: B
+  readonly request: IncomingMessage
+  /** For routes whose answer is a stream. */
+  readonly response: ServerResponse
+  /** Fires when the caller has gone away. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * An endpoint as data. `permission` and `audit` are required, so an unguarded or unaudited route can't be written.
+ * `openapi.json` is generated from these.
+ */
+export interface Route<P = unknown, Q = unknown, B = unknown> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** OpenAPI template below `/api/v1`, such as `/sessions/{id}`. */
+  readonly path: string
+  /** Noun first: `sessions.list`. */
+  readonly id: string
+  readonly summary: string
+  readonly permission: Permission
+  /** The entry that a call writes before anything is shown or changed, or why it writes none. */
+  readonly audit: EventKind | { readonly none: string }
+  readonly params?: z.ZodType<P>
+  readonly query?: z.ZodType<Q>
+  readonly body?: z.ZodType<B>
+  readonly responses: Readonly<
+    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly type?: string }>
+  >
+  /** Returns the JSON of the first response, or `streamed` when it has written the answer itself. */
+  handler(call: Call<P, Q, B>): unknown
+}
+
+/** What a handler returns once it has answered by itself. */
+export const streamed: unique symbol = Symbol('streamed')
+
+/** Gives a route its types from its schemas. */
+export function route<P, Q, B>(definition: Route<P, Q, B>): Route {
+  return definition as unknown as Route
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { byteSize, duration } from './units.ts'
+
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'write host:port, such as 127.0.0.1:8080 or [::1]:8443')
+
+export const listenSection = z
+  .array(
+    z.strictObject({
+      address: address.describe('host:port to listen on; port 0 takes a free one'),
+      tls: z
+        .strictObject({
+          certificate: z.string().describe('PEM file with the certificate and its chain'),
+          key: z.string().describe('PEM file with the private key'),
+        })
+        .optional()
+        .describe('Speaks HTTPS, HTTP/2 included. Without it only loopback addresses are accepted'),
+      allow_plain: z
+        .boolean()
+        .default(false)
+        .describe('Accepts plain HTTP on an address that is not loopback: only behind a proxy that ends TLS'),
+      connection: z
+        .string()
+        .optional()
+        .describe('Serves this one connection alone, so that clients need no path prefix'),
+    }),
+  )
+  .min(1)
+  .default([{ address: '127.0.0.1:8080', allow_plain: false }])
+  .describe('Where the gateway listens: the API, the console and all connections share these')
+
+export const limitsSection = z
+  .strictObject({
+    header_bytes: byteSize()
+      .default(16 * 1024)
+      .describe('Most bytes of a request head; beyond: 431'),
+    header_count: z
+      .number()
+      .int()
+      .min(10)
+      .max(2000)
+      .default(200)
+      .describe('Most header fields of a request; beyond: 431'),
+    url_bytes: byteSize()
+      .default(8 * 1024)
+      .describe('Most bytes of a request target; beyond: 414'),
+    body_bytes: byteSize()
+      .default(64 * 1024 ** 2)
+      .describe('Most bytes of a request body; beyond: 413'),
+    judged_body_bytes: byteSize()
+      .default(1024 ** 2)
+      .describe('Most bytes of a request body that a rule reads or a person approves; beyond: 413'),
+    head_timeout: duration()
+      .default(10_000)
+      .describe('How long a client may take to send a request head; beyond: 408'),
+    request_timeout: duration()
+      .default(300_000)
+      .describe('How long a client may take to send a whole request; beyond: 408'),
+    keep_alive: duration().default(75_000).describe('How long an idle client connection is kept'),
+    connections: z.number().int().min(1).default(10_000).describe('Most client connections at once'),
+  })
+  .prefault({})
+  .describe('Limits on what clients send')
+
+export type ListenConfig = z.infer<typeof listenSection>
+export type LimitsConfig = z.infer<typeof limitsSection>
