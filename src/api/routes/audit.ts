@@ -1,0 +1,192 @@
+import { z } from 'zod'
+import { GatewayError } from '../../errors.ts'
+import type { EntryQuery } from '../../storage/storage.ts'
+import { noteReading } from '../reading.ts'
+import { route, streamed } from '../route.ts'
+import type { Services } from '../services.ts'
+import { entryPage, entryShape, indexParam, type PageQuery, pageQuery } from '../shapes.ts'
+
+const exportPage = 1000
+
+/** The query of the index for the filters of a request. */
+export function entryQuery(query: PageQuery): EntryQuery {
+  const { since, until, after, identity, connection, operation, outcome, session, action, approval, text } =
+    query
+  const kinds = [query.kind ?? []].flat().flatMap(each => each.split(',').filter(kind => kind !== ''))
+  const given = Object.fromEntries(
+    Object.entries({
+      since,
+      until,
+      after,
+      identity,
+      connection,
+      operation,
+      outcome,
+      session,
+      action,
+      approval,
+      text,
+    }).filter(([, value]) => value !== undefined),
+  )
+  return {
+    ...given,
+    ...(kinds.length === 0 ? {} : { kinds }),
+    descending: query.order === 'desc',
+    limit: query.limit,
+  }
+}
+
+async function readEntry({ storage }: Services, index: number): Promise<Buffer> {
+  const [bytes] = index < storage.log.size ? await storage.log.read(index, 1) : []
+  if (bytes === undefined) throw new GatewayError('not-found', { detail: `there is no entry ${index}` })
+  return bytes
+}
+
+export const auditRoutes = [
+  route({
+    method: 'GET',
+    path: '/audit/entries',
+    id: 'entries.search',
+    summary: 'Search the audit log, a page at a time. Identical entries to those shipped to sinks',
+    permission: 'auditor',
+    audit: 'audit.read',
+    query: pageQuery,
+    responses: { 200: { description: 'A page', schema: entryPage } },
+    async handler(call) {
+      await noteReading(call, 'search')
+      const { storage } = call.services
+      const page = await storage.index.search(entryQuery(call.query))
+      return {
+        entries: page.entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as unknown),
+        ...(page.next === undefined ? {} : { next: String(page.next) }),
+        has_more: page.next !== undefined,
+        indexed: String(page.indexed),
+        size: String(storage.log.size),
+      }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/audit/export',
+    id: 'entries.export',
+    summary: 'All entries that match, as NDJSON, one exact entry a line',
+    permission: 'auditor',
+    audit: 'audit.read',
+    query: pageQuery,
+    responses: { 200: { description: 'Entries, one a line', type: 'application/x-ndjson' } },
+    async handler(call) {
+      await noteReading(call, 'export')
+      const { response, signal } = call
+      const { storage } = call.services
+      response.setHeader('content-type', 'application/x-ndjson')
+      let query = { ...entryQuery(call.query), limit: exportPage }
+      // What is written while the export runs is not part of it, or a busy log would never end.
+      const end = storage.log.size
+      for (;;) {
+        const page = await storage.index.search(query)
+        const lines = page.entries
+          .filter(each => each.index < end)
+          .map(each => `${each.bytes.toString('utf8')}\n`)
+        if (lines.length > 0 && !response.write(lines.join(''))) await drained(response, signal)
+        if (page.next === undefined || lines.length < page.entries.length || signal.aborted) break
+        query = { ...query, after: page.next }
+      }
+      response.end()
+      return streamed
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/audit/stream',
+    id: 'entries.stream',
+    summary:
+      'Entries as they become durable, as server-sent events; the event id is the index, so a reconnect goes on',
+    permission: 'auditor',
+    audit: 'audit.read',
+    query: z.object({
+      from: z
+        .string()
+        .regex(/^\d{1,15}$/)
+        .transform(Number)
+        .optional()
+        .describe('Begin at this index; default: now'),
+    }),
+    responses: { 200: { description: 'Events named `entry`', type: 'text/event-stream' } },
+    async handler(call) {
+      await noteReading(call, 'stream')
+      const { response, signal, request } = call
+      const { storage, audit } = call.services
+      response.setHeader('content-type', 'text/event-stream')
+      response.setHeader('x-accel-buffering', 'no')
+      response.write(': following the log\n\n')
+      const last = request.headers['last-event-id']
+      let next =
+        typeof last === 'string' && /^\d{1,15}$/.test(last)
+          ? Number(last) + 1
+          : (call.query.from ?? storage.log.size)
+      while (!signal.aborted) {
+        const entries = await storage.log.read(next, 256)
+        for (const bytes of entries) {
+          const flowing = response.write(`id: ${next++}\nevent: entry\ndata: ${bytes.toString('utf8')}\n\n`)
+          if (!flowing) await drained(response, signal)
+        }
+        if (entries.length === 0) await growth(audit, { size: () => storage.log.size, next }, signal)
+        if (entries.length === 0 && storage.log.size <= next) response.write(': alive\n\n')
+      }
+      response.end()
+      return streamed
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/audit/entries/{index}',
+    id: 'entries.get',
+    summary: 'One entry',
+    permission: 'auditor',
+    audit: 'audit.read',
+    params: indexParam,
+    responses: { 200: { description: 'The entry', schema: entryShape } },
+    async handler(call) {
+      await noteReading(call, 'entry')
+      return JSON.parse((await readEntry(call.services, call.params.index)).toString('utf8')) as unknown
+    },
+  }),
+]
+
+/** Resolves when the response can take more, or the caller has gone. */
+function drained(response: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve()
+    const done = (): void => {
+      response.off('drain', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    response.once('drain', done)
+    signal.addEventListener('abort', done)
+  })
+}
+
+const keepAliveMs = 15_000
+
+/** Resolves when the log has grown past `next`, the caller has gone, or it is time for a sign of life. */
+function growth(
+  audit: Services['audit'],
+  log: { readonly size: () => number; readonly next: number },
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      unsubscribe()
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, keepAliveMs)
+    const unsubscribe = audit.onGrowth(size => {
+      if (size > log.next) done()
+    })
+    signal.addEventListener('abort', done)
+    if (signal.aborted || log.size() > log.next) done()
+  })
+}
