@@ -1,4 +1,5 @@
 import type { Subject } from '../model/subject.ts'
+import type { RefusalReason } from './refusals.ts'
 
 /** What a client presented, as the protocol read it. */
 export interface PresentedCredential {
@@ -8,8 +9,7 @@ export interface PresentedCredential {
 
 /** Why a credential was not accepted: for the entry, never for the client. */
 export interface Refusal {
-  /** Kebab-case: `token-expired`, `audience-mismatch`, `issuer-unknown`, `signature-invalid`, ... */
-  readonly reason: string
+  readonly reason: RefusalReason
   /** What the credential says of itself, unverified, trimmed; helps to find a misconfigured client. */
   readonly claimed?: { readonly issuer?: string; readonly subject?: string }
 }
@@ -23,4 +23,21 @@ export type Identified = { readonly subject: Subject } | { readonly refusal: Ref
  */
 export interface Authenticator {
   identify(credential: PresentedCredential): Identified | Promise<Identified>
+}
+
+/** One way of proving who one is. `createAuthenticator` asks the first that recognizes the credential. */
+export interface IdentityProvider extends Authenticator {
+  /** Whether the credential is of this provider's form. Looks at no more than its form. */
+  recognizes(credential: PresentedCredential): boolean
+  /** Facts for `doctor` and metrics, one per source of trust. Nothing secret. */
+  status(): readonly ProviderStatus[]
+  /** Gets ready (fetches keys), so that the first client need not wait. Never rejects. */
+  warm(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ProviderStatus {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
 }

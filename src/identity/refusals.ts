@@ -1,0 +1,40 @@
+/**
+ * The registry of reasons for which a credential is not accepted. A reason goes into the entry `identity.refused` and
+ * is never told to the client, who could learn from it. The table in `docs/guides/identity.md` is tested against it.
+ */
+export const refusalReasons = {
+  'credential-missing': 'The request carried no credential where one is looked for',
+  'credential-ambiguous': 'The request carried several different credentials',
+  'token-unrecognized': 'Neither a JWT nor a gateway token',
+  'token-too-large': 'Larger than `max_token_bytes`',
+  'token-malformed':
+    'Not a well-formed JWT: segments, base64url, JSON, a repeated member, or a claim of a wrong type',
+  'token-encrypted': 'A JWE; only signed tokens are read',
+  'type-refused': 'The `typ` says that it is another kind of JWT, such as a logout token or a DPoP proof',
+  'algorithm-refused':
+    'The `alg` is not one that the issuer is allowed: `none`, a shared-secret one, or not listed',
+  'critical-header': 'The `crit` header demands an extension that is not understood',
+  'embedded-key': 'The token brings its own key (`jwk`)',
+  'issuer-unknown': 'No configured issuer has exactly this `iss`',
+  'key-unknown': 'The issuer has no key with this `kid` for this algorithm, also after asking it again',
+  'signature-invalid': 'The signature does not verify with the issuer’s key',
+  'token-expired': 'After `exp`, skew allowed for',
+  'expiry-missing': 'There is no `exp`',
+  'not-yet-valid': 'Before `nbf`, or `iat` is in the future, skew allowed for',
+  'audience-mismatch': 'None of the configured audiences is in `aud`',
+  'party-refused': 'Issued to a client that is not in `authorized_parties`',
+  'claim-mismatch': 'A claim of `required_claims` is absent or has another value',
+  'subject-invalid': 'The id is absent, not a string, too long, or holds control characters',
+  'groups-invalid': 'The groups claim is not a string or a list of strings',
+  'groups-incomplete':
+    'The issuer left the groups out of the token and refers to another place (distributed claims)',
+  'proof-required':
+    'The token is bound to a key (`cnf`) and worth nothing without the proof, which is not supported',
+  'actor-invalid': 'The `act` claim is malformed or nested too deep',
+  'actor-refused':
+    'An actor that the configuration does not accept: `accept`, `allowed` or `issuers` of `actor`',
+  'token-unknown': 'No gateway token like this exists, or its secret is wrong',
+  'token-revoked': 'A gateway token that was revoked',
+} as const satisfies Record<string, string>
+
+export type RefusalReason = keyof typeof refusalReasons
