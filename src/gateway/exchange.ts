@@ -24,10 +24,45 @@ export interface Cleared {
   readonly obligations: Obligations
 }
 
+/** How long a client endures a silent hold, and what it should hear after that. */
+export interface Patience {
+  readonly holdMs: number
+  /** `poll`: it asked for an address to poll; `resubmit`: it is told to send the same again. */
+  readonly then: 'poll' | 'resubmit'
+}
+
+/** One field that an action would change, masked; absent on one side: added or removed. */
+export interface FieldChange {
+  readonly path: string
+  readonly before?: unknown
+  readonly after?: unknown
+}
+
+export interface ActionPreview {
+  readonly kind: 'create' | 'update' | 'delete'
+  readonly changes: readonly FieldChange[]
+  /** True where there were more changes than are listed. */
+  readonly cut: boolean
+  /** SHA-256, hex, of the state that was read: another one later means that the resource has changed. */
+  readonly fingerprint?: string
+  /** Index of the entry of the gateway's own read. */
+  readonly readEntry?: string
+}
+
 /** What the path decided about one action. */
 export type Verdict =
   | { readonly effect: 'permit'; readonly action: Cleared }
   | { readonly effect: 'deny'; readonly denial: Denial }
+
+/** An approval that the client may wait for. */
+export interface PendingApproval {
+  readonly id: string
+  readonly state: string
+  readonly expiresAt: number
+  readonly retryAfterMs: number
+  /** `poll` where the client asked to poll; else what policy says. */
+  readonly then: 'poll' | 'resubmit' | 'retry-later'
+}
 
 /** A refusal as the client may hear it. */
 export interface Denial {
@@ -35,13 +70,7 @@ export interface Denial {
   readonly rule?: string
   readonly message?: string
   /** Where a person must still decide. */
-  readonly approval?: {
-    readonly id: string
-    readonly state: string
-    readonly expiresAt: number
-    readonly retryAfterMs: number
-    readonly whenHeld: 'resubmit' | 'retry-later'
-  }
+  readonly approval?: PendingApproval
   /** Milliseconds to wait, for `rate-limited`. */
   readonly retryAfterMs?: number
 }
@@ -98,6 +127,15 @@ export interface Exchange {
   abort(error: GatewayError, entry: EntryRef | undefined): Promise<void>
   /** What passed so far, for the entry of an action that failed midway. */
   progress(): Partial<ActionResult>
+  /** What this client can endure while a person decides; absent: nothing is held. */
+  readonly patience?: Patience
+  /** Called when the call is held, so that a protocol with notices can say so. */
+  held?(approval: { readonly id: string; readonly expiresAt: number }): void
+  /**
+   * Finds out what the action would change, by a read of the gateway's own (an action with entries of its own).
+   * Absent, or undefined: nothing can be told. Never throws for an upstream that does not answer.
+   */
+  preview?(): Promise<ActionPreview | undefined>
   /** Fires when the client has gone away. */
   readonly signal: AbortSignal
 }

@@ -1,0 +1,75 @@
+import type { ActionPreview } from '../gateway/exchange.ts'
+import type { ApprovalTerms } from '../model/decision.ts'
+import type { Principal, SubjectFacts } from '../model/subject.ts'
+
+/**
+ * `pending` -> `approved` -> `consumed`; or it ends as `denied` (any one vote), `expired` (nobody decided, or nobody
+ * used it, in time) or `cancelled` (withdrawn, or policy changed under it). Only the first two are open.
+ */
+export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'consumed'
+
+export interface Vote {
+  readonly by: Principal
+  readonly effect: 'approve' | 'deny'
+  /** The approver group that the voter stands for. */
+  readonly group: string
+  readonly reason?: string
+  /** `api`, `cli`, `console`, `slack`. */
+  readonly channel: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/**
+ * A person's consent to one exact action, the same for every protocol. The action is named by its digest, so what
+ * runs is what was shown: the held call itself, or a resubmission with the same digest by the same requester.
+ */
+export interface Approval {
+  readonly id: string
+  readonly state: ApprovalState
+  readonly requester: SubjectFacts
+  /** Equal for the same requester (`subjectKey`). */
+  readonly requesterKey: string
+  readonly session: string
+  readonly connection: string
+  readonly sensitivity: string
+  readonly operation: string
+  readonly risk: string
+  readonly resource: string
+  readonly digest: string
+  readonly policyVersion: string
+  readonly terms: ApprovalTerms
+  /** Why the rule asks, in its author's words. */
+  readonly message?: string
+  /** The request as the approver sees it, masked. */
+  readonly request: Readonly<Record<string, unknown>>
+  readonly preview?: ActionPreview
+  readonly votes: readonly Vote[]
+  readonly usesLeft: number
+  readonly createdAt: number
+  /** Until when it can be decided; once approved, until when it can be used. */
+  readonly expiresAt: number
+  /** Why it ended, for `cancelled` and `expired`. */
+  readonly endReason?: string
+  /** Entry kinds that this state has still to write: a crash between the two is made good at the next start. */
+  readonly owed: readonly string[]
+}
+
+export function isOpen({ state }: Approval): boolean {
+  return state === 'pending' || state === 'approved'
+}
+
+/** What every entry about an approval, and the entry of the call that used it, says of it. */
+export function approvalFacts(approval: Approval): Record<string, unknown> {
+  const { id, state, digest, terms, votes, preview } = approval
+  return {
+    id,
+    required: true,
+    state,
+    digest: `sha256:${digest}`,
+    rule: terms.rule,
+    quorum: terms.quorum,
+    approvers: votes.filter(vote => vote.effect === 'approve').map(vote => vote.by.email ?? vote.by.id),
+    ...(preview?.fingerprint === undefined ? {} : { preview: `sha256:${preview.fingerprint}` }),
+  }
+}
