@@ -1,0 +1,103 @@
+/**
+ * The words of Datadog's vocabulary for each kind of entry: `evt.category`, `evt.outcome`, `status`. One table, so
+ * that a new kind does not compile until someone has said what it is at the far end.
+ */
+import type { Entry, EventKind } from '../../audit/events.ts'
+
+export type Category = 'access' | 'approval' | 'session' | 'authentication' | 'admin' | 'system'
+export type Outcome = 'success' | 'failure' | 'denied' | 'pending' | 'expired' | 'unknown'
+export type Status = 'info' | 'notice' | 'warn' | 'error' | 'critical'
+
+interface Words {
+  readonly category: Category
+  readonly outcome: Outcome
+  readonly status: Status
+  /** What happened, as the end of "<who> ...", or as a sentence of its own. */
+  readonly phrase: string
+}
+
+function words(category: Category, outcome: Outcome, rest: [status: Status, phrase: string]): Words {
+  return { category, outcome, status: rest[0], phrase: rest[1] }
+}
+
+export const wordsOf: Readonly<Record<EventKind, Words>> = {
+  'log.opened': words('system', 'success', ['info', 'The audit log was opened']),
+  'log.closed': words('system', 'success', ['info', 'The audit log was closed']),
+  heartbeat: words('system', 'success', ['info', 'Heartbeat']),
+  'session.started': words('session', 'success', ['info', 'Session started']),
+  'session.ended': words('session', 'success', ['info', 'Session ended']),
+  'action.intended': words('access', 'pending', ['info', 'asked']),
+  'action.completed': words('access', 'success', ['info', 'completed']),
+  'action.failed': words('access', 'failure', ['error', 'failed']),
+  'action.denied': words('access', 'denied', ['warn', 'denied']),
+  'action.not_forwarded': words('access', 'failure', ['error', 'not forwarded']),
+  'action.outcome_unknown': words('access', 'unknown', ['error', 'outcome unknown']),
+  'identity.refused': words('authentication', 'failure', ['warn', 'A credential was refused']),
+  'identity.signed_in': words('authentication', 'success', ['info', 'Signed in']),
+  'identity.signed_out': words('authentication', 'success', ['info', 'Signed out']),
+  'identity.token_created': words('admin', 'success', ['notice', 'A gateway token was made']),
+  'identity.token_revoked': words('admin', 'success', ['notice', 'A gateway token was revoked']),
+  'approval.requested': words('approval', 'pending', ['notice', 'Approval requested']),
+  'approval.voted': words('approval', 'pending', ['notice', 'Approval voted on']),
+  'approval.granted': words('approval', 'success', ['notice', 'Approval granted']),
+  'approval.denied': words('approval', 'denied', ['notice', 'Approval denied']),
+  'approval.expired': words('approval', 'expired', ['notice', 'Approval expired']),
+  'approval.cancelled': words('approval', 'failure', ['notice', 'Approval cancelled']),
+  'approval.consumed': words('approval', 'success', ['notice', 'Approval used']),
+  'approval.abandoned': words('approval', 'pending', ['notice', 'The client left while its call was held']),
+  'grant.created': words('approval', 'success', ['notice', 'Grant created']),
+  'grant.revoked': words('approval', 'success', ['notice', 'Grant revoked']),
+  'break_glass.used': words('approval', 'success', ['critical', 'Policy was overridden (break glass)']),
+  'policy.changed': words('admin', 'success', ['notice', 'Another policy took effect']),
+  'policy.rejected': words('admin', 'failure', ['warn', 'A changed policy was rejected']),
+  'connection.changed': words('admin', 'success', ['notice', 'A connection was changed']),
+  'configuration.changed': words('admin', 'success', ['notice', 'Another configuration took effect']),
+  'configuration.rejected': words('admin', 'failure', ['warn', 'A changed configuration was rejected']),
+  'recording.read': words('admin', 'success', ['notice', 'A recording was read']),
+  'audit.read': words('admin', 'success', ['notice', 'The audit log was read']),
+  'export.dead_lettered': words('system', 'failure', [
+    'error',
+    'A sink rejected an entry; a stub went instead',
+  ]),
+  'export.held': words('system', 'failure', ['error', 'Shipping to a sink is on hold']),
+  'export.resumed': words('system', 'success', ['notice', 'Shipping to a sink goes on']),
+  'export.reconciled': words('system', 'success', ['info', 'A sink was compared with the log']),
+  'key.created': words('admin', 'success', ['notice', 'A key was made']),
+  'key.rotated': words('admin', 'success', ['notice', 'A key was replaced']),
+  'checkpoint.witnessed': words('system', 'success', ['info', 'A checkpoint was witnessed']),
+  'hold.placed': words('admin', 'success', ['notice', 'A legal hold was placed']),
+  'hold.released': words('admin', 'success', ['notice', 'A legal hold was released']),
+  'erasure.done': words('admin', 'success', ['notice', 'Recordings were erased']),
+  pruned: words('admin', 'success', ['notice', 'Old entries were removed']),
+}
+
+/** For a kind that a later version wrote: shown, and as what it is, unknown. */
+const unknownKind: Words = words('system', 'unknown', ['notice', 'An entry of an unknown kind'])
+
+/**
+ * Kinds of masked values that are personal data and an everyday sight. Any other kind is a secret: that one was in an
+ * answer at all deserves a `warn`.
+ */
+const personal: ReadonlySet<string> = new Set(
+  'email phone payment-card iban us-ssn ip-address ipv4 ipv6 ip'.split(' '),
+)
+
+/** The words for this very entry: its kind's, corrected by what it says of its end. */
+export function describe(entry: Entry): Words {
+  const known = (wordsOf as Readonly<Record<string, Words | undefined>>)[entry.kind] ?? unknownKind
+  if (entry.kind !== 'action.completed') return known
+  const outcome: Outcome = entry.outcome === 'failure' ? 'failure' : known.outcome
+  return { ...known, outcome, status: statusOf(entry, outcome) }
+}
+
+function statusOf(entry: Entry, outcome: Outcome): Status {
+  if (outcome === 'failure') return (statusCode(entry) ?? 0) >= 500 ? 'error' : 'warn'
+  return entry.masked?.kinds.some(kind => !personal.has(kind)) === true ? 'warn' : 'info'
+}
+
+/** What an HTTP upstream answered, where there was one. */
+export function statusCode(entry: Entry): number | undefined {
+  const { http } = entry
+  if (typeof http !== 'object' || http === null || !('status_code' in http)) return undefined
+  return typeof http.status_code === 'number' ? http.status_code : undefined
+}

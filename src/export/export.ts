@@ -1,0 +1,176 @@
+import type { Registry } from 'prom-client'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { SinkConfig } from '../config/sinks.ts'
+import { GatewayError } from '../errors.ts'
+import type { LogStore, StateStore } from '../storage/storage.ts'
+import { backfill, type BackfillResult } from './backfill.ts'
+import { defaultRetry, realTiming, type RetryPolicy, type Timing } from './backoff.ts'
+import { type DeadLetter, DeadLetters } from './dead-letters.ts'
+import { Follower } from './follower.ts'
+import { createSink, type SinkContext } from './kinds.ts'
+import { LogRecord } from './record.ts'
+import type { CheckpointHead, Sink } from './sink.ts'
+import { publishMetrics, type SinkStatus, statusOf } from './status.ts'
+
+export interface ExportOptions extends SinkContext {
+  readonly log: LogStore
+  readonly audit: Pick<Audit, 'origin' | 'note' | 'onGrowth'>
+  readonly state: StateStore
+  readonly sinks: readonly SinkConfig[]
+  readonly clock: Clock
+  readonly registry: Registry
+  /** The latest signed head, if there is one; shipped along whenever it is newer. */
+  readonly checkpoint?: () => CheckpointHead | undefined
+  /** Makes a sink of its configuration; tests pass their own. */
+  readonly create?: (config: SinkConfig, context: SinkContext) => Sink
+  readonly timing?: Timing
+  readonly retry?: RetryPolicy
+  /** How often followers look for entries that nobody announced, milliseconds. */
+  readonly pollMs?: number
+}
+
+/** Shipping of the log to all sinks. Nothing in here is ever waited for by a request. */
+export interface Export {
+  /** Starts every follower from its durable cursor. */
+  start(): void
+  /** Ships what is there for at most `graceMs`, then closes the sinks. What is left goes at the next start. */
+  stop(graceMs: number): Promise<void>
+  status(): readonly SinkStatus[]
+  readonly deadLetters: DeadLetterOffice
+  /**
+   * Sends entries `from` to `to` (exclusive) again, marked as a backfill, beside the follower and without moving its
+   * cursor. Retries until it is through or `signal` aborts. Throws `not-found` and `invalid-request`.
+   */
+  backfill(
+    sink: string,
+    range: { readonly from: number; readonly to: number },
+    signal?: AbortSignal,
+  ): Promise<BackfillResult>
+}
+
+/** What sinks would not take. Every method throws `not-found` for an unknown sink or letter. */
+export interface DeadLetterOffice {
+  list(
+    sink: string,
+    page?: { readonly after?: string; readonly limit?: number },
+  ): Promise<{ readonly letters: readonly DeadLetter[]; readonly next?: string }>
+  /** The letter, the entry's bytes, and the event that would be sent now. */
+  show(
+    sink: string,
+    index: number,
+  ): Promise<{ readonly letter: DeadLetter; readonly entry: Buffer; readonly event: Buffer | undefined }>
+  /** Sends the entry once more; the letter goes when it is accepted. */
+  resend(sink: string, index: number): Promise<{ readonly accepted: boolean; readonly detail?: string }>
+}
+
+export function createExport(options: ExportOptions): Export {
+  const { log, audit, clock, registry } = options
+  const deadLetters = new DeadLetters(options.state)
+  const followers = options.sinks.map(config => followerOf(options, config, deadLetters))
+  const status = () => followers.map(each => statusOf(each, log.size, clock))
+  let withdraw: (() => void) | undefined
+
+  function find(name: string): Follower {
+    const found = followers.find(each => each.sink.name === name)
+    if (found === undefined) throw new GatewayError('not-found', { detail: `there is no sink ${name}` })
+    return found
+  }
+
+  async function open(name: string, index: number) {
+    const { sink } = find(name)
+    const letter = await deadLetters.get({ sink: name, origin: audit.origin, index })
+    if (letter === undefined)
+      throw new GatewayError('not-found', { detail: `there is no dead letter ${index}` })
+    const [entry] = await log.read(index, 1)
+    if (entry === undefined)
+      throw new GatewayError('not-found', { detail: `entry ${index} is no longer kept` })
+    const record = new LogRecord(audit.origin, index, entry)
+    return { sink, letter, record, event: encodeAgain(sink, record, clock.now()) }
+  }
+
+  return {
+    start() {
+      withdraw ??= publishMetrics(registry, status)
+      for (const each of followers) each.start()
+    },
+    async stop(graceMs) {
+      await Promise.all(followers.map(each => each.stop(graceMs)))
+      await Promise.all(followers.map(each => each.sink.close()))
+      withdraw?.()
+      withdraw = undefined
+    },
+    status,
+    deadLetters: {
+      async list(sink, page) {
+        return deadLetters.list(find(sink).sink.name, page)
+      },
+      async show(sink, index) {
+        const { letter, record, event } = await open(sink, index)
+        return { letter, entry: record.bytes, event }
+      },
+      async resend(name, index) {
+        const { sink, letter, record, event } = await open(name, index)
+        if (event === undefined)
+          return { accepted: false, detail: 'the entry still has no form for this sink' }
+        const sent = await sink.send([{ record, body: event }], AbortSignal.timeout(60_000))
+        if (sent.result !== 'accepted') return { accepted: false, detail: sent.detail }
+        await deadLetters.delete(letter)
+        return { accepted: true }
+      },
+    },
+    async backfill(name, range, signal = new AbortController().signal) {
+      const follower = find(name)
+      const { from, to } = range
+      if (
+        !Number.isSafeInteger(from) ||
+        !Number.isSafeInteger(to) ||
+        from < 0 ||
+        to < from ||
+        to > log.size
+      ) {
+        throw new GatewayError('invalid-request', { detail: `the log has entries 0 to ${log.size - 1}` })
+      }
+      const { timing = realTiming, retry = defaultRetry } = options
+      return backfill({ source: follower.source, clock, timing, retry }, range, signal)
+    },
+  }
+}
+
+function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: DeadLetters): Follower {
+  const { log, audit, state, clock, checkpoint, create = createSink } = options
+  const { timing = realTiming, retry = defaultRetry, pollMs = 1000 } = options
+  return new Follower({
+    log,
+    audit,
+    state,
+    deadLetters,
+    clock,
+    timing,
+    retry,
+    pollMs,
+    sink: create(config, options),
+    wanted: filterOf(config),
+    maxWaitMs: 'batch' in config ? config.batch.max_wait : 0,
+    first: () => (config.from === 'now' ? log.size : 0),
+    checkpoint: checkpoint ?? (() => undefined),
+  })
+}
+
+/** Undefined where everything is wanted, so that unfiltered sinks parse nothing for it. */
+function filterOf({ filter }: SinkConfig): ((kind: string) => boolean) | undefined {
+  const { kinds, except } = filter
+  if (kinds === undefined && except.length === 0) return undefined
+  const matches = (patterns: readonly string[], kind: string): boolean =>
+    patterns.includes(kind) || patterns.includes(`${kind.split('.')[0]}.*`)
+  return kind => (kinds === undefined || matches(kinds, kind)) && !matches(except, kind)
+}
+
+function encodeAgain(sink: Sink, record: LogRecord, now: number): Buffer | undefined {
+  try {
+    const event = sink.encode(record, { now, backfill: true })
+    return event.length <= sink.limits.maxEventBytes ? event : undefined
+  } catch {
+    return undefined
+  }
+}

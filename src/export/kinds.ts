@@ -1,0 +1,66 @@
+/**
+ * The sinks that there are: how each is made from its section of the configuration. A new sink is a folder, a schema
+ * in `config/sinks.ts`, a line here, and a run of `contract.ts`.
+ */
+import { hostname } from 'node:os'
+import type { SinkConfig, SinkConfigOf } from '../config/sinks.ts'
+import { createDatadogSink, intakeUrl } from './datadog/index.ts'
+import { createFileSink } from './file/file-sink.ts'
+import { createStreamSink } from './file/stream-sink.ts'
+import type { Sink } from './sink.ts'
+import { createWebhookSink } from './webhook/index.ts'
+
+export interface SinkContext {
+  /** Of the gateway. */
+  readonly version: string
+  /** Opens a reference from the configuration; the result is asked for the value before each use. */
+  readonly secret: (reference: string) => { read(): string | Promise<string> }
+  /** Makes a configured path absolute. */
+  readonly resolvePath: (path: string) => string
+}
+
+/** Opens nothing yet: a sink that can't be reached is a state, not a fault of start-up. */
+export function createSink(config: SinkConfig, context: SinkContext): Sink {
+  switch (config.type) {
+    case 'datadog':
+      return datadogFrom(config, context)
+    case 'file':
+      return createFileSink({
+        name: config.name,
+        path: context.resolvePath(config.path),
+        rotateAt: config.rotate_at,
+      })
+    case 'stdout':
+      return createStreamSink({ name: config.name, stream: process.stdout })
+    case 'webhook': {
+      const secret = context.secret(config.secret)
+      return createWebhookSink({
+        name: config.name,
+        url: config.url,
+        secret: () => secret.read(),
+        version: context.version,
+        timeoutMs: config.timeout,
+        maxEvents: config.batch.max_events,
+        maxBytes: config.batch.max_bytes,
+      })
+    }
+  }
+}
+
+function datadogFrom(config: SinkConfigOf<'datadog'>, context: SinkContext): Sink {
+  const key = context.secret(config.api_key)
+  return createDatadogSink({
+    name: config.name,
+    url: config.intake_url ?? intakeUrl(config.site),
+    apiKey: () => key.read(),
+    version: context.version,
+    timeoutMs: config.timeout,
+    gzip: config.compression === 'gzip',
+    service: config.service,
+    hostname: config.hostname ?? hostname(),
+    env: config.env,
+    tags: config.tags,
+    maxEvents: config.batch.max_events,
+    maxBytes: config.batch.max_bytes,
+  })
+}
