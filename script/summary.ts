@@ -18,7 +18,9 @@ export default async function* summary(source: AsyncIterable<TestEvent>): AsyncG
       counts.failed++
       const { error } = event.data.details
       const cause = error.cause ?? error
-      failures.push(`\nFAILED ${file ?? ''} > ${name}\n${cause instanceof Error ? cause.stack : String(cause)}`)
+      failures.push(
+        `\nFAILED ${file ?? ''} > ${name}\n${cause instanceof Error ? cause.stack : String(cause)}`,
+      )
     }
   }
   yield `\n${[...failures, ...skips].join('\n')}\n`

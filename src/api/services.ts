@@ -1,3 +1,4 @@
+import type { Approvals } from '../approvals/approvals.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
 import type { Logger } from '../log.ts'
@@ -10,5 +11,6 @@ export interface Services {
   readonly storage: Storage
   readonly sessions: OpenSessions
   readonly recordings: Recordings
+  readonly approvals: Approvals
   readonly logger: Logger
 }

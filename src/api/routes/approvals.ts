@@ -1,0 +1,170 @@
+import { z } from 'zod'
+import type { Approval } from '../../approvals/approval.ts'
+import { eligibleGroup } from '../../approvals/voters.ts'
+import { GatewayError } from '../../errors.ts'
+import { subjectKey } from '../../model/subject.ts'
+import { type Caller, route } from '../route.ts'
+import { idParam } from '../shapes.ts'
+
+const approvalShape = z.looseObject({
+  id: z.string(),
+  state: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled', 'consumed']),
+  requester: z.looseObject({}),
+  connection: z.string(),
+  operation: z.string(),
+  risk: z.string(),
+  resource: z.string(),
+  digest: z.string().describe('SHA-256 of the canonical action'),
+  created: z.string(),
+  expires: z.string(),
+  may_vote: z.boolean().describe('Whether the caller may vote on it'),
+})
+
+/** What the caller may see of an approval: approvers and auditors all of it, others their own. */
+function show(approval: Approval, caller: Caller): Record<string, unknown> {
+  const {
+    owed: _,
+    requesterKey: __,
+    createdAt,
+    expiresAt,
+    usesLeft,
+    endReason,
+    terms,
+    policyVersion,
+    ...rest
+  } = approval
+  return {
+    ...rest,
+    digest: `sha256:${approval.digest}`,
+    policy: policyVersion,
+    rule: terms.rule,
+    approvers: terms.approvers,
+    quorum: terms.quorum,
+    reason_required: terms.reasonRequired,
+    uses_left: usesLeft,
+    created: new Date(createdAt).toISOString(),
+    expires: new Date(expiresAt).toISOString(),
+    ...(endReason === undefined ? {} : { end_reason: endReason }),
+    may_vote: approval.state === 'pending' && mayVote(approval, caller),
+  }
+}
+
+function mayVote(approval: Approval, { subject, roles }: Caller): boolean {
+  if (!roles.has('approver')) return false
+  try {
+    eligibleGroup(approval, subject)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Hides from a plain user that others' approvals exist. */
+function visible(approval: Approval, caller: Caller): boolean {
+  if (caller.roles.has('approver') || caller.roles.has('auditor') || caller.roles.has('admin')) return true
+  return approval.requesterKey === subjectKey(caller.subject)
+}
+
+const ballot = z.strictObject({
+  reason: z.string().max(1000).optional().describe('Why; some rules require it'),
+  channel: z.enum(['api', 'cli', 'console']).default('api').describe('Where the vote was given'),
+})
+
+function votes(effect: 'approve' | 'deny') {
+  return route({
+    method: 'POST',
+    path: `/approvals/{id}/${effect}`,
+    id: `approvals.${effect}`,
+    summary:
+      effect === 'approve'
+        ? 'Vote for the action. It runs once the quorum is reached, and once only'
+        : 'Vote against the action, which ends the request',
+    permission: 'approver',
+    audit: 'approval.voted',
+    params: idParam,
+    body: ballot,
+    responses: { 200: { description: 'The approval after the vote', schema: approvalShape } },
+    async handler({ services, caller, params, body }) {
+      const { reason, channel } = body
+      const given = { effect, channel, ...(reason === undefined ? {} : { reason }) }
+      return show(await services.approvals.vote(params.id, caller.subject, given), caller)
+    },
+  })
+}
+
+export const approvalRoutes = [
+  route({
+    method: 'GET',
+    path: '/approvals',
+    id: 'approvals.list',
+    summary: 'Approvals, newest first: what is open, or all that are kept',
+    permission: 'user',
+    audit: { none: 'requests and votes are entries; looking at the queue is not a reading of a recording' },
+    query: z.object({
+      all: z.enum(['true', 'false']).default('false').describe('Also those that have ended'),
+      limit: z
+        .string()
+        .regex(/^\d{1,4}$/)
+        .transform(Number)
+        .pipe(z.number().min(1).max(1000))
+        .default(100),
+    }),
+    responses: { 200: { description: 'Approvals', schema: z.object({ approvals: z.array(approvalShape) }) } },
+    async handler({ services, caller, query }) {
+      const found = await services.approvals.list({ open: query.all === 'false', limit: query.limit })
+      return { approvals: found.filter(each => visible(each, caller)).map(each => show(each, caller)) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/approvals/{id}',
+    id: 'approvals.get',
+    summary:
+      'One approval: who asks, the exact request with secrets masked, and what it will change. `wait` long-polls',
+    permission: 'user',
+    audit: { none: 'see approvals.list' },
+    params: idParam,
+    query: z.object({
+      wait: z
+        .string()
+        .regex(/^\d{1,3}$/)
+        .transform(Number)
+        .pipe(z.number().max(60))
+        .default(0)
+        .describe('Seconds to wait for a decision'),
+    }),
+    responses: { 200: { description: 'The approval', schema: approvalShape } },
+    async handler({ services, caller, params, query, signal }) {
+      const approval = await services.approvals.get(params.id)
+      if (!visible(approval, caller))
+        throw new GatewayError('not-found', { detail: `there is no approval ${params.id}` })
+      return show(await services.approvals.wait(approval, query.wait * 1000, signal), caller)
+    },
+  }),
+  votes('approve'),
+  votes('deny'),
+  route({
+    method: 'DELETE',
+    path: '/approvals/{id}',
+    id: 'approvals.cancel',
+    summary: 'Withdraw an open approval: the requester their own, an administrator any',
+    permission: 'user',
+    audit: 'approval.cancelled',
+    params: idParam,
+    responses: { 200: { description: 'The approval', schema: approvalShape } },
+    async handler({ services, caller, params }) {
+      const approval = await services.approvals.get(params.id)
+      const own = approval.requesterKey === subjectKey(caller.subject)
+      if (!own && !caller.roles.has('admin'))
+        throw new GatewayError('not-found', { detail: `there is no approval ${params.id}` })
+      const who = caller.subject.email ?? caller.subject.id
+      return show(
+        await services.approvals.cancel(
+          params.id,
+          own ? 'withdrawn by the requester' : `withdrawn by ${who}`,
+        ),
+        caller,
+      )
+    },
+  }),
+]
