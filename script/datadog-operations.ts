@@ -148,6 +148,9 @@ function hostsOf(from: string): Map<string, string> {
   return hosts
 }
 
+/** A model's `attributeTypeMap`. */
+type Fields = Readonly<Record<string, { readonly baseName: string; readonly type: string }>>
+
 /** The package's models, walked for fields that hold secrets. */
 class Models {
   readonly #folder: string
@@ -184,13 +187,10 @@ class Models {
     return holds
   }
 
-  #fieldsOf(model: string): Readonly<Record<string, { readonly baseName: string; readonly type: string }>> {
+  #fieldsOf(model: string): Fields {
     const file = join(this.#folder, `${model}.js`)
     if (!existsSync(file)) return {}
-    const loaded = this.#require(file) as Record<
-      string,
-      { attributeTypeMap?: ReturnType<Models['#fieldsOf']> }
-    >
+    const loaded = this.#require(file) as Record<string, { attributeTypeMap?: Fields }>
     return loaded[model]?.attributeTypeMap ?? {}
   }
 }
