@@ -58,6 +58,10 @@ export interface Decision {
   readonly obligations: Obligations
   /** Present with `ask`. */
   readonly approval?: ApprovalTerms
+  /** With `rate-limited`: after how long the same action may pass, milliseconds. */
+  readonly retryAfterMs?: number
+  /** Conditions that could not be evaluated, and why; they restricted and did not permit. */
+  readonly conditionErrors?: readonly { readonly rule: string; readonly error: string }[]
   /** SHA-256 of the policy's canonical form, `sha256:...`. */
   readonly policyVersion: string
 }

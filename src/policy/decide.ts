@@ -1,0 +1,130 @@
+/**
+ * How the rules that match become one decision. Any matching deny wins; then any matching require_approval; else an
+ * allow is needed. The order of rules never changes the effect, only which rule is named.
+ */
+import type { Action } from '../model/action.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Decision, Effect, Obligations, RecordLevel } from '../model/decision.ts'
+import type { Subject } from '../model/subject.ts'
+import { combineTerms } from './approval-terms.ts'
+import type { Variables } from './cel/condition.ts'
+import type { Policy } from './policy.ts'
+import { conditionHolds, grants, type Rule, type RuleEffect } from './rule.ts'
+
+/** One question to the policy. */
+export interface Inquiry {
+  readonly subject: Subject
+  readonly connection: Connection
+  readonly action: Action
+  /** Milliseconds since the epoch; what conditions see as `now`. */
+  readonly now: number
+}
+
+export const effects: Readonly<Record<RuleEffect, Effect>> = {
+  allow: 'permit',
+  deny: 'deny',
+  require_approval: 'ask',
+}
+
+interface Matches {
+  readonly rules: readonly Rule[]
+  readonly shadow: readonly Rule[]
+  readonly errors: readonly { readonly rule: string; readonly error: string }[]
+}
+
+/** Decides among the candidates: rules, in file order, that reach the connection, the operation and its risk. */
+export function decide(policy: Policy, candidates: readonly Rule[], inquiry: Inquiry): Decision {
+  const { rules, shadow, errors } = match(candidates, inquiry)
+  const base = {
+    matched: rules.map(rule => rule.name),
+    shadow: shadow.map(rule => ({ rule: rule.name, effect: effects[rule.effect] })),
+    obligations: addObligations(rules),
+    policyVersion: policy.version,
+    ...(errors.length === 0 ? {} : { conditionErrors: errors }),
+  }
+  const erred = (rule: Rule): boolean => errors.some(each => each.rule === rule.name)
+  const denial = rules.find(rule => rule.effect === 'deny')
+  if (denial !== undefined) {
+    return { ...base, effect: 'deny', ...naming(denial, erred(denial) ? 'condition-error' : 'rule-denied') }
+  }
+  // The action passes only if some matching rule lets it: for an unknown operation, one that names it.
+  if (!rules.some(rule => grants(rule, inquiry.action))) {
+    return { ...base, effect: 'deny', reason: defaultReason(inquiry.action, errors.length > 0) }
+  }
+  const asks = rules.filter(rule => rule.effect === 'require_approval')
+  const [ask] = asks
+  if (ask !== undefined) {
+    const approval = combineTerms(asks.flatMap(rule => rule.approval ?? []))
+    if (approval === undefined) return { ...base, effect: 'deny', ...naming(ask, 'approval-terms-conflict') }
+    const reason = erred(ask) ? 'condition-error' : 'approval-required'
+    return { ...base, effect: 'ask', ...naming(ask, reason), approval }
+  }
+  return {
+    ...base,
+    effect: 'permit',
+    ...naming(rules.find(rule => grants(rule, inquiry.action))!, 'rule-allowed'),
+  }
+}
+
+function naming(rule: Rule, reason: string): { reason: string; rule: string; message?: string } {
+  return { reason, rule: rule.name, ...(rule.message === undefined ? {} : { message: rule.message }) }
+}
+
+function defaultReason(action: Action, erred: boolean): string {
+  if (erred) return 'condition-error'
+  return action.known ? 'no-rule-allows' : 'unknown-operation'
+}
+
+function match(candidates: readonly Rule[], inquiry: Inquiry): Matches {
+  const rules: Rule[] = []
+  const shadow: Rule[] = []
+  const errors: { rule: string; error: string }[] = []
+  let made: Variables | undefined
+  const variables = (): Variables => (made ??= variablesOf(inquiry))
+  for (const rule of candidates) {
+    // An allow that does not name the unknown operation has nothing to say about it, obligations included.
+    if (rule.effect === 'allow' && !grants(rule, inquiry.action)) continue
+    if (!rule.subjects.every(selector => selector.matches(inquiry.subject))) continue
+    const { holds, error } = conditionHolds(rule, variables)
+    if (error !== undefined && !rule.shadow) errors.push({ rule: rule.name, error: error.message })
+    if (holds) (rule.shadow ? shadow : rules).push(rule)
+  }
+  return { rules, shadow, errors }
+}
+
+/** What conditions see. Made only when some condition is to be evaluated. */
+export function variablesOf({ subject, connection, action, now }: Inquiry): Variables {
+  const { issuer, id, name, email, kind, method, groups, claims, onBehalfOf } = subject
+  const { protocol, sensitivity, labels } = connection
+  const { operation, risk, resource, known } = action
+  return {
+    subject: { issuer, id, name, email, kind, method, groups, claims, on_behalf_of: onBehalfOf },
+    connection: { name: connection.name, protocol, sensitivity, labels },
+    action: { operation, risk, resource, known },
+    request: action.content,
+    now: new Date(now),
+  }
+}
+
+/** Unites the masks and limits; of record levels the one that keeps most wins, among rules that state one. */
+function addObligations(rules: readonly Rule[]): Obligations {
+  const levels = rules.flatMap(rule => rule.record ?? [])
+  return {
+    mask: union(rules, rule => rule.mask),
+    maskRequest: union(rules, rule => rule.maskRequest),
+    record: levels.length === 0 ? 'full' : keepingMost(levels),
+    rateLimits: rules.flatMap(rule => rule.rateLimit ?? []),
+  }
+}
+
+const nothing: readonly string[] = []
+
+function union(rules: readonly Rule[], of: (rule: Rule) => readonly string[]): readonly string[] {
+  return rules.every(rule => of(rule).length === 0) ? nothing : [...new Set(rules.flatMap(of))]
+}
+
+const byAmount: readonly RecordLevel[] = ['none', 'metadata', 'full']
+
+function keepingMost(levels: readonly RecordLevel[]): RecordLevel {
+  return byAmount[Math.max(...levels.map(level => byAmount.indexOf(level)))]!
+}

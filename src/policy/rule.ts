@@ -1,0 +1,162 @@
+import type { Action, Risk } from '../model/action.ts'
+import type { Connection } from '../model/connection.ts'
+import type { ApprovalTerms, RecordLevel } from '../model/decision.ts'
+import type { Subject } from '../model/subject.ts'
+import { type Condition, compileCondition, type Variables } from './cel/condition.ts'
+import { ConditionError } from './cel/values.ts'
+import type { RuleSource } from './schema.ts'
+import {
+  connectionSelectors,
+  operationSelector,
+  type Operations,
+  type Selector,
+  subjectSelectors,
+} from './selectors.ts'
+
+export type RuleEffect = RuleSource['effect']
+
+/** One compiled rule. */
+export interface Rule {
+  readonly name: string
+  readonly effect: RuleEffect
+  readonly shadow: boolean
+  readonly message?: string
+  readonly mask: readonly string[]
+  readonly maskRequest: readonly string[]
+  readonly record?: RecordLevel
+  readonly rateLimit?: { readonly rule: string; readonly limit: number; readonly windowMs: number }
+  readonly approval?: ApprovalTerms
+  readonly subjects: readonly Selector<Subject>[]
+  readonly connections: readonly Selector<Connection>[]
+  readonly operations: Operations
+  readonly risks: ReadonlySet<Risk> | undefined
+  readonly condition: Condition | undefined
+  /** As written, for people. */
+  readonly source: RuleSource
+}
+
+/** What is wrong with a rule, and where: a path inside the rule and, in a text, the character. */
+export interface RuleIssue {
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  readonly offset?: number
+}
+
+export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
+  const issues: RuleIssue[] = [...issuesOf(source)]
+  const condition = source.when === undefined ? undefined : compileCondition(source.when)
+  if (condition !== undefined && !('evaluate' in condition)) {
+    issues.push({ path: ['when'], message: condition.message, offset: condition.offset })
+    return issues
+  }
+  const operations = operationSelector(source)
+  issues.push(...operations.issues)
+  if (issues.length > 0) return issues
+  const { name, effect, shadow, message, mask, record, rate_limit: limit, approval } = source
+  return {
+    name,
+    effect,
+    shadow,
+    mask,
+    maskRequest: source.mask_request,
+    subjects: subjectSelectors(source.subjects ?? {}),
+    connections: connectionSelectors(source.connections ?? {}),
+    operations,
+    risks: source.risks === undefined ? undefined : new Set(source.risks),
+    condition,
+    source,
+    ...(message === undefined ? {} : { message }),
+    ...(record === undefined ? {} : { record }),
+    ...(limit === undefined ? {} : { rateLimit: { rule: name, limit: limit.limit, windowMs: limit.window } }),
+    ...(approval === undefined ? {} : { approval: termsOf(name, approval) }),
+  }
+}
+
+function issuesOf({ effect, approval, shadow, unknown, rate_limit: limit }: RuleSource): RuleIssue[] {
+  const issues: RuleIssue[] = []
+  const issue = (path: string[], message: string): void => void issues.push({ path, message })
+  if (effect === 'require_approval' && approval === undefined)
+    issue(['effect'], 'name who may approve: `approval`')
+  if (effect !== 'require_approval' && approval !== undefined) {
+    issue(['approval'], 'only a rule with effect require_approval has it')
+  }
+  if (effect === 'deny' && limit !== undefined) issue(['rate_limit'], 'a rule that denies has no limit')
+  if (effect === 'deny' && unknown) issue(['unknown'], 'a deny reaches unknown operations anyway')
+  if (limit !== undefined && shadow) issue(['rate_limit'], 'a shadow rule has no effect, so no limit')
+  if (limit !== undefined && limit.window < 1)
+    issue(['rate_limit', 'window'], 'a window is longer than nothing')
+  if (approval !== undefined) issues.push(...approvalIssues(approval))
+  return issues
+}
+
+function approvalIssues(approval: NonNullable<RuleSource['approval']>): RuleIssue[] {
+  const issues: RuleIssue[] = []
+  const named = new Set(approval.approvers)
+  const groups = [...named].filter(each => each.startsWith('group:')).length
+  if (groups === 0 && named.size < approval.quorum) {
+    issues.push({
+      path: ['approval', 'quorum'],
+      message: `only ${named.size} may vote, so ${approval.quorum} approvals never come`,
+    })
+  }
+  if (approval.distinct_groups && groups < approval.quorum) {
+    issues.push({
+      path: ['approval', 'distinct_groups'],
+      message: `${approval.quorum} approvals from different groups need as many groups`,
+    })
+  }
+  for (const key of ['expires', 'usable_for'] as const) {
+    if (approval[key] < 1000) issues.push({ path: ['approval', key], message: 'must be a second at least' })
+  }
+  return issues
+}
+
+function termsOf(rule: string, approval: NonNullable<RuleSource['approval']>): ApprovalTerms {
+  return {
+    rule,
+    approvers: approval.approvers,
+    quorum: approval.quorum,
+    distinctGroups: approval.distinct_groups,
+    expiresAfterMs: approval.expires,
+    usableForMs: approval.usable_for,
+    reasonRequired: approval.reason_required,
+    whenHeld: approval.when_held,
+    onChange: approval.on_change,
+    ...(approval.message === undefined ? {} : { message: approval.message }),
+  }
+}
+
+/** The selectors that don't depend on who asks or on content: what candidates are indexed by. */
+export function reaches(
+  rule: Rule,
+  connection: Connection,
+  action: Pick<Action, 'operation' | 'risk'>,
+): boolean {
+  return (
+    (rule.risks === undefined || rule.risks.has(action.risk)) &&
+    rule.operations.matches(action.operation) &&
+    rule.connections.every(selector => selector.matches(connection))
+  )
+}
+
+/**
+ * Whether the rule lets an unknown operation through, as far as it goes. Rules that restrict reach everything; a rule
+ * that lets pass reaches only what it names.
+ */
+export function grants(rule: Rule, action: Pick<Action, 'operation' | 'known'>): boolean {
+  return rule.effect !== 'deny' && (action.known || rule.operations.names(action.operation))
+}
+
+/** Whether a condition holds: without one it does. What can't be evaluated restricts and never permits (P6). */
+export function conditionHolds(
+  rule: Rule,
+  variables: () => Variables,
+): { readonly holds: boolean; readonly error?: ConditionError } {
+  if (rule.condition === undefined) return holding
+  const result = rule.condition.evaluate(variables())
+  if (result instanceof ConditionError) return { holds: rule.effect !== 'allow', error: result }
+  return result ? holding : failing
+}
+
+const holding = { holds: true } as const
+const failing = { holds: false } as const
