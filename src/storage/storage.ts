@@ -29,6 +29,16 @@ export class StorageFaultError extends Error {
   override readonly name = 'StorageFaultError'
 }
 
+/** The store belongs to another process, or to another opening of it in this one. Nothing was read or changed. */
+export class StorageLockedError extends Error {
+  override readonly name = 'StorageLockedError'
+}
+
+export interface AppendOptions {
+  /** May use the reserve: space kept back so that a full disk can still take the ends of what was begun. */
+  readonly urgent?: boolean
+}
+
 /**
  * The log's bytes: append in order, read a range. One writer.
  */
@@ -37,10 +47,15 @@ export interface LogStore {
   readonly size: number
   /**
    * Resolves when the whole batch is on stable storage (survives power loss). All or nothing. At most one call is
-   * in flight. Throws StorageFullError or StorageFaultError; after the latter every call throws it.
+   * in flight; a second one rejects with TypeError. Throws StorageFullError or StorageFaultError; after the latter
+   * every call throws it. A batch that holds no entry, or does not start at `size`, is a TypeError. The entries and
+   * blobs may be reused when it settles.
    */
-  append(batch: Batch): Promise<void>
-  /** Durable entries from `start`, at most `limit` and at most 4 MiB; an empty array at the end. */
+  append(batch: Batch, options?: AppendOptions): Promise<void>
+  /**
+   * Durable entries from `start`, at most `limit` and at most 4 MiB (but at least one); an empty array at the end.
+   * Bytes that are not as they were written are a StorageFaultError, never an answer.
+   */
   read(start: number, limit: number): Promise<Buffer[]>
   /** A blob by name; undefined when it is not (or no longer) there. */
   readBlob(hash: string): Promise<Buffer | undefined>
@@ -92,7 +107,7 @@ export interface EntryQuery {
   readonly session?: string
   readonly action?: string
   readonly approval?: string
-  /** Words that all must occur somewhere in the entry's text. */
+  /** Words that all must occur somewhere in the entry's text, which is that of `entry-facts.ts`. */
   readonly text?: string
 }
 
@@ -107,7 +122,16 @@ export interface EntryPage {
 /** The search tables: derived, never authoritative, rebuilt from the log when absent or behind. */
 export interface EntryIndex {
   readonly indexed: number
+  /** Resolves when entries below `size` can be found; rejects when the store is closed before that. */
+  whenIndexed(size: number): Promise<void>
+  /** Throws TypeError for a limit out of range. Does no work on the calling thread beyond passing it on. */
   search(query: EntryQuery): Promise<EntryPage>
+}
+
+export interface DiskSpace {
+  /** What this process may still take. */
+  readonly freeBytes: number
+  readonly totalBytes: number
 }
 
 /** Everything one backend keeps. `close` flushes nothing: whatever resolved is already durable. */
@@ -117,5 +141,7 @@ export interface Storage {
   readonly index: EntryIndex
   /** Where the published log (checkpoint, tiles) lives on disk. */
   readonly directory: string
+  /** Room on the disk that holds the store, so that the gateway can warn and refuse before it is gone. */
+  diskSpace(): Promise<DiskSpace>
   close(): Promise<void>
 }

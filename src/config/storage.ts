@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { byteSize } from './units.ts'
+
+const percent = () => z.number().min(0).max(100)
+
+export const storageSection = z
+  .strictObject({
+    segment_bytes: byteSize()
+      .refine(bytes => bytes >= 1024 ** 2 && bytes <= 1024 ** 3, 'write a size from 1MiB to 1GiB')
+      .default(64 * 1024 ** 2)
+      .describe('Size of one file of the log. The space for the next one is taken ahead of need'),
+    reserve_bytes: byteSize()
+      .refine(bytes => bytes >= 64 * 1024 && bytes <= 1024 ** 3, 'write a size from 64KiB to 1GiB')
+      .default(8 * 1024 ** 2)
+      .describe(
+        'Space taken ahead that only the ends of actions may use, so that a full disk still takes them',
+      ),
+    watermarks: z
+      .strictObject({
+        warn_percent: percent().default(25).describe('Warn when less of the disk than this is free'),
+        refuse_sessions_percent: percent()
+          .default(10)
+          .describe('Open no session when less of the disk than this is free'),
+        refuse_percent: percent().default(5).describe('Refuse every action when less than this is free'),
+      })
+      .refine(
+        marks =>
+          marks.warn_percent >= marks.refuse_sessions_percent &&
+          marks.refuse_sessions_percent >= marks.refuse_percent,
+        'warn_percent must not be below refuse_sessions_percent, nor that below refuse_percent',
+      )
+      .prefault({})
+      .describe('What happens as the disk that holds `data` fills up'),
+  })
+  .prefault({})
+  .describe('How the data directory is used')
+
+export type StorageConfig = z.infer<typeof storageSection>

@@ -1,0 +1,4 @@
+import { storageContract } from '../contract.ts'
+import { openMemoryStorage } from './index.ts'
+
+storageContract('memory', async () => ({ storage: openMemoryStorage(), dispose: async () => undefined }))
