@@ -1,0 +1,112 @@
+/** Message to Action: what policy, guards, approvals and the log see of a request. */
+import { hash } from 'node:crypto'
+import { newId } from '../../id.ts'
+import type { Action, Risk } from '../../model/action.ts'
+import { queryValues } from './codec.ts'
+import type { HttpOperation } from './flavour.ts'
+import type { RequestHead } from './request.ts'
+
+/** Headers that change what a request does, and so belong to what an approval binds to. */
+const weighty: ReadonlySet<string> = new Set([
+  'accept',
+  'content-encoding',
+  'content-type',
+  'if-match',
+  'if-none-match',
+  'if-unmodified-since',
+  'prefer',
+])
+
+/** The body as it was read for judging: exact bytes, and what conditions see of them. */
+export interface ReadBody {
+  readonly bytes: Buffer
+  readonly judged: { readonly value: unknown } | undefined
+}
+
+export class HttpAction implements Action {
+  readonly id = newId('a')
+  readonly operation: string
+  readonly known: boolean
+  readonly risk: Risk
+  readonly resource: string
+  readonly content: Readonly<Record<string, unknown>>
+  readonly facts: Readonly<Record<string, unknown>>
+  readonly #head: RequestHead
+  readonly #target: HttpOperation
+  readonly #body: Buffer | undefined
+  #digest: string | undefined
+
+  constructor(head: RequestHead, target: HttpOperation, body: ReadBody | undefined) {
+    this.operation = target.operation
+    this.known = target.known
+    this.risk = target.risk
+    this.resource = head.judged
+    this.#head = head
+    this.#target = target
+    this.#body = body?.bytes
+    this.content = contentOf(head, target, body)
+    this.facts = { http: factsOf(head, target) }
+  }
+
+  digest(): string {
+    return (this.#digest ??= this.#hash())
+  }
+
+  #hash(): string {
+    const { method, path, query, headers } = this.#head
+    const lines: string[] = []
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!.toLowerCase()
+      if (weighty.has(name)) lines.push(`${name}:${headers[i + 1]!.trim()}`)
+    }
+    const { origin, prefix } = this.#target.upstream
+    const parts =
+      query.length === 0 ? [] : query.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    const head = JSON.stringify([method, origin, prefix + path, parts.map(part => part.raw), lines])
+    if (this.#body === undefined) return hash('sha256', head)
+    return hash('sha256', Buffer.concat([Buffer.from(`${head}\n`), this.#body]))
+  }
+}
+
+function contentOf(
+  head: RequestHead,
+  target: HttpOperation,
+  body: ReadBody | undefined,
+): Record<string, unknown> {
+  const content: Record<string, unknown> = {
+    method: head.method,
+    path: head.judged,
+    host: target.upstream.host,
+    params: target.params,
+    query: queryValues(head.query),
+    headers: headerValues(head.headers),
+  }
+  if (target.template !== undefined) content['template'] = target.template
+  if (body?.judged !== undefined) content['body'] = body.judged.value
+  return content
+}
+
+/** By lower-case name; repeated fields joined with `, ` (RFC 9110 section 5.2). */
+function headerValues(headers: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = Object.create(null)
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!.toLowerCase()
+    const earlier = values[name]
+    values[name] = earlier === undefined ? headers[i + 1]! : `${earlier}, ${headers[i + 1]}`
+  }
+  return values
+}
+
+/** Query values may hold anything, so the entry has their names; the (masked) values are in the recording. */
+function factsOf(head: RequestHead, target: HttpOperation): Record<string, unknown> {
+  const facts: Record<string, unknown> = {
+    ...target.facts,
+    method: head.method,
+    path: head.judged,
+    host: target.upstream.host,
+    version: head.version,
+  }
+  if (target.template !== undefined) facts['template'] = target.template
+  if (head.query.length > 0) facts['query'] = [...new Set(head.query.map(part => part.name))].slice(0, 32)
+  return facts
+}

@@ -1,0 +1,318 @@
+/**
+ * One request and its answer, as the path drives them. The end of the answer leaves only after the terminal entry is
+ * durable; until then the client can't take what it has for the whole.
+ */
+import type { ActionResult, EntryRef } from '../../audit/audit.ts'
+import type { Lease } from '../../credentials/lease.ts'
+import { GatewayError } from '../../errors.ts'
+import type { Cleared, Denial, Exchange, Recorded, Reply, Seal } from '../../gateway/exchange.ts'
+import type { Gateway } from '../../gateway/gateway.ts'
+import type { Masker, MaskReport } from '../../masking/masker.ts'
+import type { Connection } from '../../model/connection.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import type { HttpAction, ReadBody } from './action.ts'
+import type { Downstream } from './downstream.ts'
+import type { Flavour, HttpOperation } from './flavour.ts'
+import { rewriteLocation } from './location.ts'
+import {
+  bothMaskers,
+  maskedHeaders,
+  maskedQuery,
+  mergeReports,
+  nothingMasked,
+  once,
+  recordedRequest,
+} from './masks.ts'
+import { type Mirror, mirror } from './mirror.ts'
+import { denied, faulted, sendRefused } from './refusal.ts'
+import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
+import type { RequestHead } from './request.ts'
+import { Call, type CallRequest, type Upstream } from './upstream.ts'
+
+/** What an exchange is made of. */
+export interface ExchangeParts {
+  readonly connection: Connection
+  readonly gateway: Gateway
+  readonly flavour: Flavour
+  readonly upstream: Upstream
+  readonly downstream: Downstream
+  readonly head: RequestHead
+  /** The prefix of the address that named the connection. */
+  readonly base: string
+  readonly operation: HttpOperation
+  /** Present where the body was read whole. */
+  readonly body: ReadBody | undefined
+  readonly action: HttpAction
+}
+
+export class HttpExchange implements Exchange {
+  readonly action: HttpAction
+  readonly #parts: ExchangeParts
+  #abort: AbortController | undefined
+  #mirror: Mirror | undefined
+  #call: Call | undefined
+  #reply: MaskedHttpReply | undefined
+  #bytesIn = 0
+  #bytesOut = 0
+  #maskedUp: MaskReport = nothingMasked
+  #maskedUpBody: (() => MaskReport) | undefined
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+    this.action = parts.action
+    parts.downstream.onGone(() => {
+      const gone = new GatewayError('client-gone')
+      this.#abort?.abort(gone)
+      this.#call?.cancel(gone)
+    })
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#parts.downstream.gone) this.#abort.abort(new GatewayError('client-gone'))
+    }
+    return this.#abort.signal
+  }
+
+  record(recorder: Recorder, given: Masker): void {
+    const { head, body } = this.#parts
+    const masker = this.#ownMasks(given)
+    void recorder.write({ from: 'client', part: 'head', bytes: recordedRequest(head, masker) })
+    if (!head.hasBody) return
+    this.#mirror = mirror(recorder, masker, { type: head.contentType, encodings: head.encodings })
+    if (body !== undefined) void this.#mirror.write(body.bytes)
+  }
+
+  async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
+    const { downstream, flavour, operation, upstream, head } = this.#parts
+    if (downstream.gone) throw new GatewayError('client-gone')
+    const { maskRequest } = cleared.obligations
+    const masker = maskRequest.length === 0 ? undefined : this.#masker(maskRequest)
+    const request = this.#request(cleared, lease, masker)
+    // A body that was read is recorded before it leaves, so that one which can't be masked never does.
+    if (this.#parts.body !== undefined) await this.#mirror?.end()
+    const call = new Call(starting)
+    this.#call = call
+    await upstream.call(operation.upstream, request, { secrets: lease.secrets, call })
+    return new HttpReply(call, {
+      method: head.method,
+      setCookies: flavour.settings.headers.set_cookies,
+      rewrite: url => rewriteLocation(url, this.#addresses()),
+      masker: given => this.#ownMasks(given),
+    })
+  }
+
+  async send(recorded: Recorded, seal: Seal): Promise<void> {
+    const { reply } = recorded
+    if (!(reply instanceof MaskedHttpReply)) throw new TypeError('a reply of another protocol')
+    this.#reply = reply
+    const body = await reply.settle()
+    if (this.#parts.downstream.gone) throw new GatewayError('client-gone')
+    if (body.kind === 'stream') await this.#sendStream(reply, body, seal)
+    else await this.#sendWhole(reply, body, seal)
+  }
+
+  async refuse(denial: Denial, entry: EntryRef): Promise<void> {
+    const { downstream, flavour } = this.#parts
+    sendRefused(downstream, denied(denial, entry.id, flavour), this.#mustClose())
+  }
+
+  async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
+    const { downstream, flavour } = this.#parts
+    this.#call?.cancel(error)
+    if (downstream.headSent) downstream.cut()
+    else sendRefused(downstream, faulted(error, entry?.id, flavour), this.#mustClose())
+  }
+
+  progress(): Partial<ActionResult> {
+    const call = this.#call
+    if (call === undefined) return {}
+    return {
+      ...(call.status === 0 ? {} : { facts: { http: { status_code: call.status } } }),
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      masked: this.#report(),
+      ...(call.startedAt === 0 ? {} : { upstreamDuration: this.#duration(call) }),
+    }
+  }
+
+  async #sendWhole(
+    reply: MaskedHttpReply,
+    body: Exclude<ReplyBody, { kind: 'stream' }>,
+    seal: Seal,
+  ): Promise<void> {
+    const { downstream } = this.#parts
+    const bytes = body.kind === 'whole' ? body.bytes : undefined
+    const trailers = bytes === undefined ? [] : reply.trailers
+    const headers = reply.head(trailers.length > 0 ? undefined : (bytes?.length ?? reply.declaredLength))
+    reply.recordHead(headers)
+    if (bytes !== undefined) await reply.recordBody(bytes)
+    this.#bytesOut = bytes?.length ?? 0
+    await this.#seal(seal)
+    if (downstream.gone) return
+    downstream.head(reply.status, reply.reason, headers)
+    if (trailers.length > 0) downstream.trailers(trailers)
+    downstream.end(bytes)
+  }
+
+  async #sendStream(
+    reply: MaskedHttpReply,
+    body: Extract<ReplyBody, { kind: 'stream' }>,
+    seal: Seal,
+  ): Promise<void> {
+    const { downstream, head } = this.#parts
+    const declared = reply.declaredLength
+    const headers = reply.head(declared)
+    reply.recordHead(headers)
+    downstream.head(reply.status, reply.reason, headers)
+    if (!body.ready) downstream.flush()
+    // A declared length ends the answer by its last byte; without chunks (HTTP/1.0) any byte may be the last.
+    const holdAlways = head.version === '1.0'
+    let held: Buffer | undefined
+    for await (const chunk of body.chunks) {
+      const behind = reply.recordBody(chunk)
+      if (behind !== undefined) await behind
+      if (held !== undefined) await this.#write(held)
+      held = undefined
+      this.#bytesOut += chunk.length
+      if (holdAlways || (declared !== undefined && this.#bytesOut >= declared)) held = chunk
+      else await this.#write(chunk)
+    }
+    if (downstream.gone) throw new GatewayError('client-gone')
+    const { trailers } = reply
+    await this.#seal(seal)
+    if (trailers.length > 0 && declared === undefined) downstream.trailers(trailers)
+    downstream.end(held)
+  }
+
+  async #write(chunk: Buffer): Promise<void> {
+    const { downstream } = this.#parts
+    if (downstream.gone) throw new GatewayError('client-gone')
+    if (!downstream.write(chunk)) await downstream.drained()
+  }
+
+  async #seal(seal: Seal): Promise<void> {
+    const call = this.#call!
+    await seal({
+      success: call.status < 400,
+      facts: { http: { status_code: call.status } },
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      masked: this.#report(),
+      upstreamDuration: this.#duration(call),
+    })
+  }
+
+  #report(): MaskReport {
+    const up = mergeReports(this.#maskedUp, this.#maskedUpBody?.() ?? nothingMasked)
+    return this.#reply === undefined ? up : mergeReports(up, this.#reply.report())
+  }
+
+  #duration(call: Call): number {
+    const end = call.endedAt === 0 ? performance.now() : call.endedAt
+    return Math.round((end - call.startedAt) * 1e6)
+  }
+
+  #request(cleared: Cleared, lease: Lease, masker: Masker | undefined): CallRequest {
+    const { flavour, operation, head, downstream } = this.#parts
+    const injection = flavour.inject(operation, lease.secrets)
+    const query = maskedQuery(head, masker)
+    for (const [name, value] of injection.query ?? []) {
+      query.push(`${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    }
+    const headers = masker === undefined ? [...head.headers] : maskedHeaders(head.headers, masker)
+    const { preserve_host, forwarded } = flavour.settings.headers
+    if (preserve_host && head.authority !== '') headers.push('Host', head.authority)
+    if (forwarded === 'append') headers.push('X-Forwarded-For', downstream.request.socket.remoteAddress ?? '')
+    if (head.range !== undefined && this.#mayPassRange(cleared, lease)) {
+      headers.push('Range', head.range)
+      if (head.ifRange !== undefined) headers.push('If-Range', head.ifRange)
+    }
+    for (const [name, value] of injection.headers ?? []) headers.push(name, value)
+    const path = operation.upstream.prefix + head.path
+    if (masker !== undefined) this.#maskedUp = masker.takeReport()
+    return {
+      method: head.method,
+      path: query.length === 0 ? path : `${path}?${query.join('&')}`,
+      headers,
+      body: this.#body(headers, masker),
+    }
+  }
+
+  /** Two halves of a secret would each look harmless: what must be masked is asked for whole (RFC 9110 14.2 lets us). */
+  #mayPassRange(cleared: Cleared, lease: Lease): boolean {
+    const { gateway, connection } = this.#parts
+    return this.#ownMasks(gateway.masker(cleared.obligations.mask, connection, lease)).idle
+  }
+
+  #body(headers: string[], masker: Masker | undefined): CallRequest['body'] {
+    const { head, body } = this.#parts
+    if (!head.hasBody) {
+      if (head.contentLength === 0) headers.push('Content-Length', '0')
+      return undefined
+    }
+    if (body !== undefined) this.#bytesIn = body.bytes.length
+    if (masker !== undefined && !masker.idle) {
+      const source = body === undefined ? this.#stream() : once(body.bytes)
+      const masked = masker.body(source, { type: head.contentType, encodings: head.encodings })
+      this.#maskedUpBody = () => masked.report()
+      if (head.encodings.length > 0 && masked.encodings.length === 0) dropHeader(headers, 'content-encoding')
+      if (!masked.altered && head.contentLength !== undefined) {
+        headers.push('Content-Length', String(head.contentLength))
+      }
+      return masked.body
+    }
+    if (body !== undefined) return body.bytes
+    if (head.contentLength !== undefined) headers.push('Content-Length', String(head.contentLength))
+    return this.#stream()
+  }
+
+  /** The client's body as it comes, counted, bounded and mirrored. Asks for it only once it is read. */
+  async *#stream(): AsyncGenerator<Buffer, void, undefined> {
+    const { downstream, head, flavour } = this.#parts
+    const { request } = downstream
+    const limit = flavour.settings.limits.body
+    if (head.expectsContinue) downstream.writeContinue()
+    try {
+      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        this.#bytesIn += chunk.length
+        if (this.#bytesIn > limit) throw new GatewayError('body-too-large')
+        const behind = this.#mirror?.write(chunk)
+        if (behind !== undefined) await behind
+        yield chunk
+      }
+    } catch (cause) {
+      throw cause instanceof GatewayError ? cause : new GatewayError('client-gone', { cause })
+    }
+    await this.#mirror?.end()
+  }
+
+  #ownMasks(given: Masker): Masker {
+    const { mask } = this.#parts.operation
+    return mask === undefined || mask.length === 0 ? given : bothMaskers(this.#masker(mask), given)
+  }
+
+  #masker(profiles: readonly string[]): Masker {
+    return this.#parts.gateway.masker(profiles, this.#parts.connection)
+  }
+
+  #addresses(): Parameters<typeof rewriteLocation>[1] {
+    const { flavour, operation, base, head, downstream } = this.#parts
+    const scheme = 'encrypted' in downstream.request.socket ? 'https' : 'http'
+    const origin = head.authority === '' ? '' : `${scheme}://${head.authority}`
+    return { upstream: operation.upstream, upstreams: flavour.upstreams, origin, base }
+  }
+
+  /** A client that waits for 100 may or may not still send its body: after a refusal nobody could tell. */
+  #mustClose(): boolean {
+    const { head, downstream } = this.#parts
+    return head.expectsContinue && !downstream.request.complete
+  }
+}
+
+function dropHeader(headers: string[], name: string): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if (headers[i]!.toLowerCase() === name) headers.splice(i, 2)
+  }
+}

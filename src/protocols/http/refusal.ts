@@ -1,0 +1,123 @@
+/** A denial or a fault in HTTP's own form: a problem document (RFC 9457) that native clients can show. */
+import { errorKinds, type ErrorCode, type GatewayError } from '../../errors.ts'
+import type { Denial } from '../../gateway/exchange.ts'
+import type { Downstream } from './downstream.ts'
+import type { Flavour, Problem } from './flavour.ts'
+
+/** Base of problem types; the page of that address describes the code. */
+export const problemTypes = 'https://sallyport.dev/errors/'
+
+/** What is sent: status, headers (flat) and body. */
+export interface Refused {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly body: Buffer
+}
+
+/** How a policy denial, a rate limit or a wait for people is told. `instance` is the id of the entry that holds it. */
+export function denied(denial: Denial, instance: string, flavour: Flavour | undefined): Refused {
+  const { approval } = denial
+  const code: ErrorCode = approval === undefined ? codeOf(denial.reason) : 'approval-pending'
+  const later = approval?.then === 'retry-later'
+  const wait = approval?.retryAfterMs ?? denial.retryAfterMs
+  const seconds = wait === undefined ? undefined : Math.max(1, Math.ceil(wait / 1000))
+  const status = later ? 429 : errorKinds[code].status
+  const headers = seconds === undefined ? [] : ['Retry-After', String(seconds)]
+  // Clients that wait for a quota to refill read this name, in seconds, rather than Retry-After.
+  if (status === 429 && seconds !== undefined) headers.push('X-RateLimit-Reset', String(seconds))
+  return problem(
+    {
+      status,
+      title: errorKinds[code].title,
+      detail: denial.message ?? words(denial),
+      code,
+      instance,
+      reason: denial.reason,
+      ...(denial.rule === undefined ? {} : { rule: denial.rule }),
+      ...(approval === undefined
+        ? {}
+        : {
+            approval: {
+              id: approval.id,
+              state: approval.state,
+              expires_at: new Date(approval.expiresAt).toISOString(),
+              then: approval.then,
+            },
+          }),
+    },
+    { flavour, headers },
+  )
+}
+
+/** How a fault is told: its code and detail, never its cause. */
+export function faulted(
+  error: GatewayError,
+  instance: string | undefined,
+  flavour: Flavour | undefined,
+): Refused {
+  const headers: string[] = []
+  if (error.status === 503) headers.push('Retry-After', '1')
+  if (error.code === 'method-not-allowed')
+    headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  return problem(
+    {
+      status: error.status,
+      title: error.title,
+      ...(error.detail === undefined ? {} : { detail: error.detail }),
+      code: error.code,
+      ...(instance === undefined ? {} : { instance }),
+    },
+    { flavour, headers },
+  )
+}
+
+/** 401: says that a credential is needed, and nothing of why the one given was not taken (RFC 6750 section 3). */
+export function unauthenticated(presented: boolean, flavour: Flavour | undefined): Refused {
+  const { status, title } = errorKinds.unauthenticated
+  const challenge = presented ? 'Bearer realm="sallyport", error="invalid_token"' : 'Bearer realm="sallyport"'
+  return problem(
+    { status, title, code: 'unauthenticated' },
+    { flavour, headers: ['WWW-Authenticate', challenge] },
+  )
+}
+
+/** Sends it. `close` also ends the connection, for a request whose end is not known. */
+export function sendRefused(downstream: Downstream, refused: Refused, close: boolean): void {
+  if (downstream.gone) return
+  const { status, body } = refused
+  const headers = [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    ...refused.headers,
+  ]
+  if (close) headers.push('Connection', 'close')
+  downstream.head(status, '', headers)
+  if (downstream.request.method === 'HEAD') downstream.end()
+  else downstream.end(body)
+}
+
+function problem(
+  members: Problem,
+  how: { readonly flavour: Flavour | undefined; readonly headers: readonly string[] },
+): Refused {
+  const document = {
+    type: `${problemTypes}${members.code}`,
+    ...members,
+    ...how.flavour?.problemMembers?.(members),
+  }
+  return { status: members.status, headers: how.headers, body: Buffer.from(`${JSON.stringify(document)}\n`) }
+}
+
+function codeOf(reason: string): ErrorCode {
+  return reason === 'rate-limited' ? 'too-many-requests' : 'denied'
+}
+
+function words(denial: Denial): string {
+  return denial.rule === undefined
+    ? `No rule allows this (${denial.reason}).`
+    : `The rule "${denial.rule}" decided this (${denial.reason}).`
+}
