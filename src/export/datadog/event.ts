@@ -8,7 +8,7 @@ import type { LogRecord } from '../record.ts'
 import type { Encoding } from '../sink.ts'
 import { actionMessage, factMessage, nameOf } from './message.ts'
 import { type Attributes, type Budget, fit, maxAttributes } from './shape.ts'
-import { describe } from './words.ts'
+import { describe, ranWithConsent } from './words.ts'
 
 /** Datadog takes a log up to 18 hours old and silently loses older ones; an hour is left for the way. */
 export const lateAfterMs = 17 * 3_600_000
@@ -94,7 +94,11 @@ export function eventOf(
   const root = fit(passed.root, 0, budget) as Attributes | undefined
   const rest = fit(passed.own, 1, budget) as Attributes | undefined
   const truncated = budget.truncated ? { truncated: true } : {}
-  return { ...root, ...core, sallyport: { ...rest, ...own, ...truncated } }
+  const sallyport: Attributes = { ...rest, ...own, ...truncated }
+  const family = entry.kind.split('.')[0]!
+  if (isNested(rest?.[family]) && isNested(own[family]))
+    sallyport[family] = { ...rest[family], ...own[family] }
+  return { ...root, ...core, sallyport }
 }
 
 function tagsOf(
@@ -200,7 +204,7 @@ function actionOf(entry: Entry): Attributes {
 const approvalStates: Readonly<Record<string, string>> = {
   'approval.requested': 'pending',
   'approval.voted': 'pending',
-  'approval.granted': 'granted',
+  'approval.granted': 'approved',
   'approval.denied': 'denied',
   'approval.expired': 'expired',
   'approval.cancelled': 'cancelled',
@@ -209,16 +213,16 @@ const approvalStates: Readonly<Record<string, string>> = {
 }
 
 /**
- * `required` is on every event of an action that policy wanted a person for, so that "ran without approval" is one
- * query on one event: `@sallyport.approval.required:true @evt.outcome:success -@sallyport.approval.state:granted`.
+ * `required` is on every event of an action that policy wanted a person for, and `state` is `approved` on the one that
+ * ran with consent, so that "ran without approval" is one query on one event:
+ * `@sallyport.approval.required:true @evt.outcome:success -@sallyport.approval.state:approved`.
  */
 function approvalOf(entry: Entry): Attributes | undefined {
-  const { approval, decision } = entry
-  const asked = decision?.effect === 'ask'
-  if (approval === undefined) return asked ? { required: true } : undefined
-  if (typeof approval !== 'object') return { required: true, id: approval }
-  const state = approvalStates[entry.kind]
-  return { required: true, ...(state === undefined ? {} : { state }), ...approval }
+  const { approval, kind } = entry
+  if (entry.decision?.effect !== 'ask' && approval === undefined) return undefined
+  const known = approvalStates[kind]
+  const facts = { required: true, ...(known === undefined ? {} : { state: known }), ...approval }
+  return ranWithConsent(entry) ? { ...facts, state: 'approved' } : facts
 }
 
 /**
@@ -232,22 +236,36 @@ function passThrough(entry: Entry): { root: Attributes; own: Attributes } {
   const isAction = family === 'action'
   for (const [name, value] of Object.entries(entry)) {
     if (placed.has(name)) continue
-    const isNamespace = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (isNamespace && (standard.has(name) || (isAction && !reserved.has(name)))) root[name] = value
+    const nested = isNested(value)
+    if (nested && (standard.has(name) || (isAction && !reserved.has(name)))) root[name] = value
     else if (isAction) own[name] = value
     else
       own[family] = {
         ...(own[family] as Attributes),
-        ...(name === family && isNamespace ? value : { [name]: value }),
+        ...(name === family && nested ? value : { [name]: value }),
       }
   }
   return { root, own }
 }
 
-/** The `http` facts under Datadog's standard names. */
+/**
+ * The `http` facts under Datadog's standard names. `http.url` has the template where there is one: paths hold ids, and
+ * a group-by over them would be as long as the list of resources.
+ */
 function httpOf(entry: Entry): Attributes | undefined {
   const { http, client } = entry
-  if (typeof http !== 'object' || http === null) return undefined
-  const { user_agent, useragent, ...rest } = http as Attributes
-  return { ...rest, useragent: useragent ?? user_agent ?? client?.agent }
+  if (!isNested(http)) return undefined
+  const { user_agent, useragent, url, host, path, template, ...rest } = http
+  const place = template ?? path
+  const whole = typeof host === 'string' && typeof place === 'string' ? `https://${host}${place}` : undefined
+  return {
+    ...rest,
+    url: url ?? whole,
+    url_details: { host, path },
+    useragent: useragent ?? user_agent ?? client?.agent,
+  }
+}
+
+function isNested(value: unknown): value is Attributes {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -78,8 +78,8 @@ const unknownKind: Words = words('system', 'unknown', ['notice', 'An entry of an
  * Kinds of masked values that are personal data and an everyday sight. Any other kind is a secret: that one was in an
  * answer at all deserves a `warn`.
  */
-const personal: ReadonlySet<string> = new Set(
-  'email phone payment-card iban us-ssn ip-address ipv4 ipv6 ip'.split(' '),
+export const personal: ReadonlySet<string> = new Set(
+  'email phone payment-card iban us-ssn ip-address'.split(' '),
 )
 
 /** The words for this very entry: its kind's, corrected by what it says of its end. */
@@ -90,7 +90,17 @@ export function describe(entry: Entry): Words {
   return { ...known, outcome, status: statusOf(entry, outcome) }
 }
 
+/** Whether the people that policy asked for had said yes when the action ran. */
+export function ranWithConsent(entry: Entry): boolean {
+  const state = entry.approval?.['state']
+  return (
+    entry.kind.startsWith('action.') && (state === 'approved' || state === 'consumed' || state === 'granted')
+  )
+}
+
 function statusOf(entry: Entry, outcome: Outcome): Status {
+  // What must never be seen: an action that ran although the people it needed had not said yes.
+  if (entry.decision?.effect === 'ask' && !ranWithConsent(entry)) return 'critical'
   if (outcome === 'failure') return (statusCode(entry) ?? 0) >= 500 ? 'error' : 'warn'
   return entry.masked?.kinds.some(kind => !personal.has(kind)) === true ? 'warn' : 'info'
 }

@@ -1,0 +1,238 @@
+/** One entry of every kind, for goldens and suites. The type makes a new kind ask for its sample. */
+import type { EventKind } from '../../audit/events.ts'
+import { LogRecord } from '../record.ts'
+import { testOrigin } from './shipped-log.ts'
+
+const person = {
+  issuer: 'https://idp.example.com/',
+  id: 'auth0|ana',
+  name: 'Ana Diaz',
+  email: 'ana@example.com',
+}
+const agent = {
+  issuer: person.issuer,
+  id: 'agent:ci-triage-7f3',
+  name: 'ci-triage',
+  kind: 'agent',
+  method: 'oidc',
+}
+const approver = {
+  issuer: person.issuer,
+  id: 'auth0|bo',
+  email: 'bo@example.com',
+  kind: 'user',
+  method: 'oidc',
+}
+const ofSession = {
+  session: 's_01kaj8z7q4e6m2v5t9xw3r1b0c',
+  subject: { ...agent, on_behalf_of: person },
+  client: { ip: '10.2.3.4', port: 50_123, agent: 'datadog-api-client-typescript/1.64.0' },
+  connection: { name: 'datadog-prod', protocol: 'datadog', sensitivity: 'high' },
+}
+const asked = {
+  ...ofSession,
+  action: 'a_01kaj8z7q4e6m2v5t9xw3r1b0d',
+  operation: 'v2.getAPIKey',
+  known: true,
+  risk: 'read',
+  resource: '/api/v2/api_keys/{api_key_id}',
+  digest: 'ab'.repeat(32),
+  http: {
+    method: 'GET',
+    host: 'api.datadoghq.com',
+    path: '/api/v2/api_keys/7f3',
+    template: '/api/v2/api_keys/{api_key_id}',
+    version: '1.1',
+  },
+}
+const decision = {
+  effect: 'permit',
+  reason: 'rule-permitted',
+  rule: 'dd-read',
+  policy: `sha256:${'cd'.repeat(32)}`,
+}
+const ended = {
+  ...asked,
+  decision,
+  intent: `${testOrigin}/17`,
+  duration: 184_000_000,
+  upstream_duration: 171_000_000,
+  bytes_in: 312,
+  bytes_out: 1844,
+  masked: { count: 1, kinds: ['datadog-api-key'] },
+  recording: {
+    blob: `sha256:${'ef'.repeat(32)}`,
+    length: 2048,
+    commitment: `hmac-sha256:${'01'.repeat(32)}`,
+    key: 'k_1',
+    complete: true,
+  },
+}
+const approval = {
+  id: 'ap_77',
+  digest: `sha256:${asked.digest}`,
+  rule: 'dd-delete',
+  quorum: 1,
+}
+const granted = { ...approval, required: true, state: 'approved', approvers: ['bo@example.com'] }
+const held = {
+  ...ofSession,
+  operation: 'v1.deleteDashboard',
+  risk: 'delete',
+  approval,
+  expires: '2026-11-21T07:10:00.000Z',
+}
+const nothing = { count: 0, kinds: [] }
+
+export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown>>>> = {
+  'log.opened': { size: 17, root: 'bq6e', software: '0.1.0' },
+  'log.closed': { size: 17 },
+  heartbeat: { counters: { actions: 31, refused_unrecorded: 0 } },
+  'session.started': ofSession,
+  'session.ended': {
+    ...ofSession,
+    reason: 'idle',
+    totals: { actions: 31, denied: 2, failed: 0, masked: 9, bytes_in: 9120, bytes_out: 88_213 },
+    duration: 301_000_000_000,
+  },
+  'action.intended': asked,
+  'action.completed': { ...ended, outcome: 'success', http: { ...asked.http, status_code: 200 } },
+  'action.failed': {
+    ...ended,
+    outcome: 'failure',
+    masked: nothing,
+    error: { code: 'upstream-timeout', detail: 'no answer within 60 s' },
+  },
+  'action.denied': {
+    ...asked,
+    intent: ended.intent,
+    decision: { ...decision, effect: 'deny', reason: 'rule-denied', rule: 'no-keys' },
+    outcome: 'denied',
+    reason: 'rule-denied',
+    duration: 900_000,
+  },
+  'action.not_forwarded': { ...ended, outcome: 'failure', error: { code: 'credential-unavailable' } },
+  'action.outcome_unknown': { ...asked, intent: ended.intent, outcome: 'unknown' },
+  'identity.refused': {
+    reason: 'token-expired',
+    claimed: { issuer: person.issuer, subject: 'agent:ci' },
+    client: ofSession.client,
+    connection: ofSession.connection,
+  },
+  'identity.signed_in': { subject: approver, client: { ip: '10.9.9.9', port: 4711 } },
+  'identity.signed_out': { subject: approver },
+  'identity.token_created': { subject: approver, token: { id: 't_1', name: 'ci', expires_at: '2027-01-01' } },
+  'identity.token_revoked': { subject: approver, token: { id: 't_1', name: 'ci' } },
+  'approval.requested': held,
+  'approval.voted': {
+    ...held,
+    subject: approver,
+    approval: { ...approval, vote: 'approve', channel: 'console' },
+  },
+  'approval.granted': { ...held, approval: granted, duration: 93_000_000_000 },
+  'approval.denied': { ...held, subject: approver, approval: { ...approval, reason: 'not today' } },
+  'approval.expired': held,
+  'approval.cancelled': held,
+  'approval.consumed': { ...held, approval: { ...approval, approvers: ['bo@example.com'] } },
+  'approval.abandoned': held,
+  'grant.created': {
+    subject: approver,
+    grant: { id: 'g_1', operations: ['v1.*'], expires_at: '2026-11-21T08:00:00Z' },
+  },
+  'grant.revoked': { subject: approver, grant: { id: 'g_1' } },
+  'break_glass.used': { ...ofSession, operation: 'v1.updateMonitor', reason: 'incident 42' },
+  'policy.changed': { policy: { from: 'sha256:aa', to: 'sha256:bb', rules: 12 }, subject: approver },
+  'policy.rejected': { problems: ['rules[3].when: unknown name'] },
+  'connection.changed': { change: 'added', connection: ofSession.connection },
+  'configuration.changed': { sections: ['sinks'] },
+  'configuration.rejected': { problems: 1 },
+  'recording.read': { subject: approver, recording: { ...ended.recording }, session: ofSession.session },
+  'audit.read': { subject: approver, query: { limit: 100, connection: 'datadog-prod' }, entries: 100 },
+  'export.dead_lettered': {
+    sink: 'dd',
+    entry: `${testOrigin}/9`,
+    leaf_hash: 'ab',
+    reason: '400 Bad Request',
+  },
+  'export.held': { sink: 'dd', detail: '403 Forbidden' },
+  'export.resumed': { sink: 'dd' },
+  'export.reconciled': { sink: 'dd', from: 0, to: 1000, missing: 0 },
+  'key.created': { key: { name: 'gateway.example.com/test', id: '6f1e' } },
+  'key.rotated': { key: { name: 'gateway.example.com/test', id: '6f1f' } },
+  'checkpoint.witnessed': { size: 4096, witness: 'witness.example.org' },
+  'hold.placed': { subject: approver, hold: { id: 'h_1', sessions: 3 } },
+  'hold.released': { subject: approver, hold: { id: 'h_1' } },
+  'erasure.done': { subject: approver, erased: 4, basis: 'request' },
+  pruned: { before: 1000, policy: '400d' },
+}
+
+/** Further shapes of what ends an action, which the far end must be able to tell apart. */
+export const variants: Readonly<
+  Record<string, Readonly<Record<string, unknown>> & { readonly kind: EventKind }>
+> = {
+  'completed, after an approval': {
+    ...ended,
+    kind: 'action.completed',
+    operation: 'v1.deleteDashboard',
+    decision: { ...decision, effect: 'ask', rule: 'dd-delete' },
+    approval: { ...granted, state: 'consumed' },
+    masked: nothing,
+    outcome: 'success',
+    http: { ...asked.http, method: 'DELETE', status_code: 200 },
+  },
+  'completed, asked for and without approval: the gateway was bypassed': {
+    ...ended,
+    kind: 'action.completed',
+    decision: { ...decision, effect: 'ask', rule: 'dd-delete' },
+    outcome: 'success',
+  },
+  'completed, refused by the upstream': {
+    ...ended,
+    kind: 'action.completed',
+    outcome: 'failure',
+    masked: nothing,
+    http: { ...asked.http, status_code: 404 },
+  },
+  'completed, upstream at fault': {
+    ...ended,
+    kind: 'action.completed',
+    outcome: 'failure',
+    masked: nothing,
+    http: { ...asked.http, status_code: 503 },
+  },
+  'an SQL statement': {
+    ...ended,
+    kind: 'action.completed',
+    connection: { name: 'orders', protocol: 'postgres', sensitivity: 'high' },
+    operation: 'SELECT',
+    resource: 'public.customers',
+    outcome: 'success',
+    masked: { count: 42, kinds: ['email'] },
+    http: undefined,
+    db: {
+      system: 'postgresql',
+      instance: 'orders',
+      statement: 'SELECT id FROM customers WHERE id = ?',
+      row_count: 42,
+    },
+    tables: ['customers'],
+  },
+  'an MCP call': {
+    ...ended,
+    kind: 'action.completed',
+    connection: { name: 'dd-mcp', protocol: 'mcp', sensitivity: 'medium' },
+    operation: 'tools/call:search_logs',
+    resource: 'search_logs',
+    outcome: 'success',
+    masked: nothing,
+    http: undefined,
+    mcp: { method: { name: 'tools/call' }, session: { id: '8c1' } },
+    gen_ai: { tool: { name: 'search_logs' } },
+  },
+}
+
+/** The record of these members at a number, as the log would hold it. */
+export function recordOf(members: Readonly<Record<string, unknown>>, index = 18): LogRecord {
+  const head = { v: 1, log: testOrigin, seq: String(index), time: '2026-11-21T07:00:00.123456Z' }
+  return new LogRecord(testOrigin, index, Buffer.from(JSON.stringify({ ...head, ...members })))
+}
