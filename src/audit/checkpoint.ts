@@ -1,0 +1,278 @@
+/**
+ * Publishes and signs the log behind the writer: reads committed entries back from the store, integrates them into the
+ * Merkle tree, and signs a head within a second of growth and every ten seconds regardless. The request path feels
+ * nothing but the reading: hashing, files and keys are in a thread of their own.
+ *
+ * It never signs over damage. What was integrated, signed or committed before and is other now raises the alarm once,
+ * and from then on nothing is signed.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import type { LogStore } from '../storage/storage.ts'
+import type { WorkerOptions, WorkerReply, WorkerRequest, WorkerState } from './checkpoint-worker.ts'
+import { packEntries, tileWidth } from './tiles.ts'
+
+export interface CheckpointerOptions extends WorkerOptions {
+  readonly store: Pick<LogStore, 'size' | 'read'>
+  /** Called once: the log on disk is not what was committed or signed. The gateway must refuse from here on. */
+  readonly onAlarm: (error: Error) => void
+  /** A head was signed and published. */
+  readonly onPublished?: (head: SignedHead) => void
+  /** Publishing failed and will be tried again (a full disk, say). */
+  readonly onFailure?: (error: Error) => void
+  /** Milliseconds from growth to the new head, at most 1000. */
+  readonly delay?: number
+  /** Milliseconds between heads while nothing grows. */
+  readonly every?: number
+  /** How fast all that was integrated is compared with the store after a start, entries per second; 0: not at all. */
+  readonly scrub?: number
+}
+
+export interface SignedHead {
+  readonly size: number
+  /** Base64. */
+  readonly root: string
+  /** The checkpoint as published. */
+  readonly note: string
+}
+
+/** The log is damaged: see `internal` of the alarm. */
+export class LogAlarm extends Error {
+  override readonly name = 'LogAlarm'
+}
+
+const entriesPerRead = 1024
+const entriesPerPublish = 65_536
+
+/** Opens the published log. Rejects with LogAlarm when it is not what was signed, or longer than the store. */
+export async function openCheckpointer(options: CheckpointerOptions): Promise<Checkpointer> {
+  const checkpointer = new Checkpointer(options)
+  try {
+    await checkpointer.start()
+  } catch (error) {
+    await checkpointer.terminate()
+    throw error
+  }
+  return checkpointer
+}
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions
+  readonly #worker: Worker
+  readonly #calls = new Map<
+    number,
+    { resolve: (state: WorkerState) => void; reject: (error: Error) => void }
+  >()
+  readonly #stopped = new AbortController()
+  #state: WorkerState = { size: 0, root: '', vkeys: [], created: [] }
+  #open = false
+  #calling = 0
+  /** Work takes turns, so that what is compared or signed is never half integrated. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #alarm: LogAlarm | undefined
+  #soon: NodeJS.Timeout | undefined
+  #pulse: NodeJS.Timeout | undefined
+  #scrubbing: Promise<void> = Promise.resolve()
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options
+    const { directory, origin, keyFiles } = options
+    const workerData: WorkerOptions = { directory, origin, keyFiles }
+    this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData })
+    this.#worker.on('message', (reply: WorkerReply) => this.#answered(reply))
+    this.#worker.on('error', error => this.#lost(error instanceof Error ? error : new Error(String(error))))
+    this.#worker.on('exit', () => this.#lost(new Error('the thread of the checkpointer ended')))
+    this.#worker.unref()
+  }
+
+  /** The last signed head; undefined before the first. */
+  get head(): SignedHead | undefined {
+    return this.#state.signed
+  }
+
+  /** Verifier keys of the log, as in `log.vkey`. */
+  get vkeys(): readonly string[] {
+    return this.#state.vkeys
+  }
+
+  /** Verifier keys that this start made: each is a `key.created` entry. */
+  get created(): readonly string[] {
+    return this.#state.created
+  }
+
+  /** False once damage was found. */
+  get trusted(): boolean {
+    return this.#alarm === undefined
+  }
+
+  async start(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#reopen()
+      const signed = this.#state.signed?.size ?? 0
+      if (signed > this.#options.store.size) {
+        throw this.#raise(
+          `the store holds ${this.#options.store.size} entries, of ${signed} that were signed`,
+        )
+      }
+      // The end of what was signed is where an interrupted write or a hasty hand would show; the scrub does the rest.
+      await this.#compare(Math.max(0, signed - (signed % tileWidth) - tileWidth), signed)
+    })
+    this.#pulse = setInterval(() => this.#publishQuietly(), this.#options.every ?? 10_000).unref()
+    const rate = this.#options.scrub ?? 20_000
+    if (rate > 0) this.#scrubbing = this.#scrub(rate).catch(() => undefined)
+  }
+
+  /** To be called when the log has grown; `audit.onGrowth(() => checkpointer.grew())`. */
+  grew(): void {
+    if (this.#soon !== undefined || this.#stopped.signal.aborted) return
+    this.#soon = setTimeout(() => {
+      this.#soon = undefined
+      this.#publishQuietly()
+    }, this.#options.delay ?? 250).unref()
+  }
+
+  /** Integrates all that is committed and gives size and root, without signing: what `log.opened` continues. */
+  async catchUp(): Promise<{ readonly size: number; readonly root: string }> {
+    return await this.#inTurn(async () => {
+      await this.#integrate()
+      return { size: this.#state.size, root: this.#state.root }
+    })
+  }
+
+  /** Integrates all that is committed, signs and publishes. Throws LogAlarm for damage, else what failed. */
+  async publish(): Promise<SignedHead> {
+    return await this.#inTurn(async () => {
+      await this.#integrate()
+      await this.#call({ op: 'publish' })
+      this.#options.onPublished?.(this.#state.signed!)
+      return this.#state.signed!
+    })
+  }
+
+  /** Compares everything that was signed with what the store holds now; resolves with the number of entries. */
+  async scrub(): Promise<number> {
+    const size = this.#state.signed?.size ?? 0
+    await this.#scrub(Number.POSITIVE_INFINITY)
+    return size
+  }
+
+  /** Publishes a last head, if it can, and ends the thread. */
+  async close(): Promise<void> {
+    this.#stopped.abort()
+    clearTimeout(this.#soon)
+    clearInterval(this.#pulse)
+    await this.#scrubbing
+    if (this.trusted) await this.publish().catch((error: Error) => this.#options.onFailure?.(error))
+    await this.terminate()
+  }
+
+  async terminate(): Promise<void> {
+    this.#stopped.abort()
+    clearTimeout(this.#soon)
+    clearInterval(this.#pulse)
+    this.#worker.removeAllListeners('exit')
+    await this.#worker.terminate()
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#call({ op: 'open' })
+    this.#open = true
+  }
+
+  async #integrate(): Promise<void> {
+    if (!this.#open) await this.#reopen()
+    let unpublished = 0
+    while (this.#state.size < this.#options.store.size) {
+      const start = this.#state.size
+      const entries = await this.#read(start, entriesPerRead)
+      await this.#call({ op: 'integrate', start, packed: packEntries(entries) })
+      unpublished += entries.length
+      if (unpublished >= entriesPerPublish) {
+        await this.#call({ op: 'publish' })
+        unpublished = 0
+      }
+    }
+  }
+
+  async #scrub(rate: number): Promise<void> {
+    const end = this.#state.signed?.size ?? 0
+    for (let start = 0; start < end && !this.#stopped.signal.aborted; ) {
+      const stop = Math.min(end, start - (start % tileWidth) + entriesPerRead)
+      await this.#inTurn(() => this.#compare(start, stop))
+      start = stop
+      const pause = (entriesPerRead / rate) * 1000
+      if (pause > 1) await sleep(pause, undefined, { signal: this.#stopped.signal, ref: false })
+    }
+  }
+
+  async #compare(from: number, to: number): Promise<void> {
+    for (let start = from; start < to; ) {
+      const entries = await this.#read(start, Math.min(entriesPerRead, to - start))
+      await this.#call({ op: 'compare', start, packed: packEntries(entries) })
+      start += entries.length
+    }
+  }
+
+  async #read(start: number, limit: number): Promise<Buffer[]> {
+    const entries = await this.#options.store.read(start, limit)
+    if (entries.length === 0) throw this.#raise(`the store gives nothing from entry ${start}`)
+    return entries
+  }
+
+  #publishQuietly(): void {
+    if (!this.trusted || this.#stopped.signal.aborted) return
+    this.publish().catch((error: Error) => {
+      if (!(error instanceof LogAlarm)) this.#options.onFailure?.(error)
+    })
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(async () => {
+      if (this.#alarm !== undefined) throw this.#alarm
+      return await work()
+    })
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+
+  #call(request: WorkerRequest): Promise<WorkerState> {
+    const id = this.#calling++
+    const { promise, resolve, reject } = Promise.withResolvers<WorkerState>()
+    this.#calls.set(id, { resolve, reject })
+    this.#worker.ref()
+    const moved = 'packed' in request ? [request.packed.buffer as ArrayBuffer] : []
+    this.#worker.postMessage({ id, ...request }, moved)
+    return promise
+  }
+
+  #answered(reply: WorkerReply): void {
+    const call = this.#calls.get(reply.id)
+    this.#calls.delete(reply.id)
+    if (this.#calls.size === 0) this.#worker.unref()
+    if ('state' in reply) {
+      this.#state = reply.state
+      call?.resolve(reply.state)
+    } else if (reply.damage) {
+      call?.reject(this.#raise(reply.error))
+    } else {
+      // The thread begins anew from the last signed head.
+      this.#open = false
+      call?.reject(new Error(reply.error))
+    }
+  }
+
+  #lost(error: Error): void {
+    if (this.#stopped.signal.aborted) return
+    const alarm = this.#raise(error.message)
+    for (const call of this.#calls.values()) call.reject(alarm)
+    this.#calls.clear()
+  }
+
+  #raise(what: string): LogAlarm {
+    if (this.#alarm === undefined) {
+      this.#alarm = new LogAlarm(what)
+      this.#options.onAlarm(this.#alarm)
+    }
+    return this.#alarm
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * The published log on disk: takes in entries in order, writes tiles and bundles, and signs a head over nothing but
+ * what it has read back from disk and found to be a growth of the last head it signed. All of it is synchronous: it
+ * runs in a thread of its own (checkpoint-worker.ts), away from the request path.
+ */
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { headText, type NoteSigner, parseHead, signNote, type TreeHead } from './note.ts'
+import {
+  packEntries,
+  perfectRoot,
+  readIfThere,
+  readTile,
+  replaceFile,
+  subtreeHash,
+  syncDirectories,
+  tilePath,
+  tileWidth,
+  unpackEntries,
+  widthAt,
+} from './tiles.ts'
+import { foldRight, hashBytes, leafHash, subtreesOf } from './tree.ts'
+
+/** Evidence that what was committed, integrated or signed before is not what is there now. Nothing more is signed. */
+export class DamageError extends Error {
+  override readonly name = 'DamageError'
+}
+
+export interface PublishedHead extends TreeHead {
+  /** The signed checkpoint, as published. */
+  readonly note: string
+}
+
+export interface PublishedTreeOptions {
+  readonly directory: string
+  readonly origin: string
+  readonly signers: readonly NoteSigner[]
+  /** The text of a checkpoint that one of the log's keys signed; undefined where none did. */
+  readonly openCheckpoint: (note: string) => string | undefined
+}
+
+/** One level of tiles: the hashes of its last tile, which is not full. */
+interface Edge {
+  readonly hashes: Buffer
+  count: number
+}
+
+export class PublishedTree {
+  readonly #options: PublishedTreeOptions
+  #size = 0
+  #edges: Edge[] = []
+  /** Entries of the last bundle, which is not full. */
+  #bundle: Buffer[] = []
+  #signed: PublishedHead | undefined
+  /** Level-0 tiles written since the last head. */
+  #fresh = new Set<number>()
+  readonly #directories = new Set<string>()
+
+  /** Throws DamageError when what is on disk is not what its own checkpoint says. */
+  constructor(options: PublishedTreeOptions) {
+    this.#options = options
+    const note = readIfThere(join(options.directory, 'checkpoint'))
+    if (note !== undefined) this.#load(note.toString())
+  }
+
+  /** Entries taken in. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The last head that was signed. */
+  get signed(): PublishedHead | undefined {
+    return this.#signed
+  }
+
+  get root(): Buffer {
+    return rootOfEdges(this.#edges)
+  }
+
+  /** Takes in entries, packed as in a bundle, that follow `size`. Full tiles are written at once. */
+  integrate(packed: Buffer): void {
+    for (const entry of unpackEntries(packed)) {
+      this.#bundle.push(entry)
+      this.#size++
+      this.#add(0, leafHash(entry))
+    }
+  }
+
+  /** Writes what is partial, reads everything new back, checks the growth, then signs and publishes. */
+  publish(): PublishedHead {
+    const { directory, origin, signers } = this.#options
+    const size = this.#size
+    const root = this.root
+    if (this.#signed?.size !== size) {
+      this.#writePartial()
+      syncDirectories(this.#directories, directory)
+      this.#readBack(root)
+    }
+    const head = { origin, size, root }
+    const note = signNote(headText(head), signers)
+    replaceFile(join(directory, 'checkpoint'), Buffer.from(note))
+    syncDirectories([directory], directory)
+    this.#dropPartials()
+    this.#fresh.clear()
+    this.#directories.clear()
+    this.#signed = { ...head, note }
+    return this.#signed
+  }
+
+  /** Compares entries that were taken in before, as the store has them now, with their leaf hashes on disk. */
+  compare(start: number, packed: Buffer): void {
+    let tile: Buffer = Buffer.alloc(0)
+    for (const [i, entry] of unpackEntries(packed).entries()) {
+      const index = start + i
+      if (index >= (this.#signed?.size ?? 0)) return
+      if (i === 0 || index % tileWidth === 0)
+        tile = this.#leaves(Math.floor(index / tileWidth), this.#signed!.size)
+      const at = (index % tileWidth) * hashBytes
+      if (!leafHash(entry).equals(tile.subarray(at, at + hashBytes))) {
+        throw new DamageError(`entry ${index} is not what was integrated`)
+      }
+    }
+  }
+
+  #load(note: string): void {
+    const { origin, openCheckpoint } = this.#options
+    const text = openCheckpoint(note)
+    if (text === undefined) throw new DamageError('the checkpoint on disk is not signed by this log')
+    const head = parseHead(text)
+    if (head === undefined || head.origin !== origin)
+      throw new DamageError('the checkpoint is of another log')
+    try {
+      this.#edges = edgesAt(this.#options.directory, head.size)
+      this.#bundle = this.#lastBundle(head.size)
+    } catch (error) {
+      throw new DamageError('the published log is not whole', { cause: error })
+    }
+    if (!rootOfEdges(this.#edges).equals(head.root))
+      throw new DamageError('the tiles do not give the signed root')
+    this.#size = head.size
+    this.#signed = { ...head, note }
+    this.#checkBundle(Math.floor(head.size / tileWidth), head.size)
+  }
+
+  #lastBundle(size: number): Buffer[] {
+    const index = Math.floor(size / tileWidth)
+    return size % tileWidth === 0 ? [] : this.#readBundle(index, size % tileWidth)
+  }
+
+  #readBundle(index: number, width: number): Buffer[] {
+    const path = tilePath('entries', index, width)
+    const packed = readIfThere(join(this.#options.directory, path))
+    const entries = packed && unpackEntries(packed)
+    if (entries?.length !== width) throw new DamageError(`missing or not whole: ${path}`)
+    return entries
+  }
+
+  #add(level: number, hash: Buffer): void {
+    const edge = (this.#edges[level] ??= { hashes: Buffer.alloc(tileWidth * hashBytes), count: 0 })
+    edge.hashes.set(hash, edge.count++ * hashBytes)
+    if (edge.count < tileWidth) return
+    const index = Math.floor(this.#size / tileWidth ** (level + 1)) - 1
+    this.#write(tilePath(level, index), edge.hashes)
+    if (level === 0) {
+      this.#write(tilePath('entries', index), packEntries(this.#bundle))
+      this.#bundle = []
+      this.#fresh.add(index)
+    }
+    const root = perfectRoot(edge.hashes)
+    edge.count = 0
+    this.#add(level + 1, root)
+  }
+
+  #writePartial(): void {
+    for (const [level, { hashes, count }] of this.#edges.entries()) {
+      if (count === 0) continue
+      const index = Math.floor(Math.floor(this.#size / tileWidth ** level) / tileWidth)
+      this.#write(tilePath(level, index, count), hashes.subarray(0, count * hashBytes))
+    }
+    if (this.#bundle.length === 0) return
+    const index = Math.floor(this.#size / tileWidth)
+    this.#write(tilePath('entries', index, this.#bundle.length), packEntries(this.#bundle))
+    this.#fresh.add(index)
+  }
+
+  #write(path: string, bytes: Buffer): void {
+    const whole = join(this.#options.directory, path)
+    replaceFile(whole, bytes)
+    this.#directories.add(dirname(whole))
+  }
+
+  /**
+   * Yeti 2022 lost a public log to one flipped bit between memory and disk: so the root that is signed is the one that
+   * the files give, and their growth from the last signed head is computed from the same files.
+   */
+  #readBack(root: Buffer): void {
+    const { directory } = this.#options
+    for (const index of this.#fresh) this.#checkBundle(index, this.#size)
+    for (const index of this.#fresh) this.#checkParent(index)
+    if (!rootOfEdges(edgesAt(directory, this.#size)).equals(root)) {
+      throw new DamageError('the tiles on disk do not give the root that was computed')
+    }
+    const before = this.#signed
+    if (before === undefined) return
+    if (before.size > this.#size) throw new DamageError('the log is shorter than its last signed head')
+    const parts = subtreesOf(0, before.size).map(each => subtreeHash(directory, this.#size, each))
+    if (!foldRight(parts).equals(before.root))
+      throw new DamageError('the log is no growth of its last signed head')
+  }
+
+  #checkBundle(index: number, size: number): void {
+    const width = widthAt(0, index, size)
+    if (width === 0) return
+    const tile = this.#leaves(index, size)
+    for (const [i, entry] of this.#readBundle(index, width).entries()) {
+      if (!leafHash(entry).equals(tile.subarray(i * hashBytes, (i + 1) * hashBytes))) {
+        throw new DamageError(`entry ${index * tileWidth + i} in its bundle is not what was integrated`)
+      }
+    }
+  }
+
+  /** Follows a fresh full tile upwards: each full tile's root stands in the tile above it. */
+  #checkParent(leafTile: number): void {
+    const { directory } = this.#options
+    for (let level = 0, index = leafTile; widthAt(level, index, this.#size) === tileWidth; level++) {
+      const tile = readTile(directory, level, { index, size: this.#size })
+      const above = Math.floor(index / tileWidth)
+      const parent = readTile(directory, level + 1, { index: above, size: this.#size })
+      const at = (index % tileWidth) * hashBytes
+      if (!perfectRoot(tile).equals(parent.subarray(at, at + hashBytes))) {
+        throw new DamageError(`${tilePath(level, index)} is not what the tile above it says`)
+      }
+      index = above
+    }
+  }
+
+  #leaves(index: number, size: number): Buffer {
+    return readTile(this.#options.directory, 0, { index, size })
+  }
+
+  /** The spec lets partial tiles go once the full one is there; kept, they would be 255 files for each. */
+  #dropPartials(): void {
+    for (const index of this.#fresh) {
+      if (widthAt(0, index, this.#size) < tileWidth) continue
+      for (let level = 0, at = index; ; level++, at = Math.floor(at / tileWidth)) {
+        if (widthAt(level, at, this.#size) < tileWidth) break
+        rmSync(join(this.#options.directory, `${tilePath(level, at)}.p`), { recursive: true, force: true })
+      }
+      rmSync(join(this.#options.directory, `${tilePath('entries', index)}.p`), {
+        recursive: true,
+        force: true,
+      })
+    }
+  }
+}
+
+function edgesAt(directory: string, size: number): Edge[] {
+  const edges: Edge[] = []
+  for (let level = 0; Math.floor(size / tileWidth ** level) > 0; level++) {
+    const index = Math.floor(Math.floor(size / tileWidth ** level) / tileWidth)
+    const count = widthAt(level, index, size)
+    const hashes = Buffer.alloc(tileWidth * hashBytes)
+    if (count > 0) hashes.set(readTile(directory, level, { index, size }))
+    edges.push({ hashes, count })
+  }
+  return edges
+}
+
+/** The root over the last, partial tiles of all levels: they are the right edge of the tree. */
+function rootOfEdges(edges: readonly Edge[]): Buffer {
+  const parts: Buffer[] = []
+  for (const { hashes, count } of edges.toReversed()) {
+    for (const { level, index } of subtreesOf(0, count)) {
+      const first = index * 2 ** level
+      parts.push(perfectRoot(hashes.subarray(first * hashBytes, (first + 2 ** level) * hashBytes)))
+    }
+  }
+  return foldRight(parts)
+}
