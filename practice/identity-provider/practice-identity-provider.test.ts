@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
+import { issuerConfig } from '../../src/config/identity.ts'
+import { createAuthenticator } from '../../src/identity/create-authenticator.ts'
+import { practiceIssuerSection } from './issuer-section.ts'
 import { type PracticeIdentityProvider, startPracticeIdentityProvider } from './practice-identity-provider.ts'
 
 let idp: PracticeIdentityProvider
@@ -141,4 +144,22 @@ test('keys rotate; forgotten ones are no longer published', async () => {
   } finally {
     await own.close()
   }
+})
+
+test('P9: the gateway sees each inhabitant as what they are', async () => {
+  const authenticator = createAuthenticator({ issuers: [issuerConfig(practiceIssuerSection(idp.issuer))] })
+  const seen: string[] = []
+  for (const name of ['ana', 'triage-agent', 'batch-agent', 'report-service']) {
+    const identified = await authenticator.identify({ token: await idp.mintFor(name) })
+    assert.ok('subject' in identified)
+    const { kind, id, onBehalfOf } = identified.subject
+    seen.push(`${kind} ${id} ${onBehalfOf?.email ?? '-'}`)
+  }
+  await authenticator.close()
+  assert.deepEqual(seen, [
+    'user ana -',
+    'agent triage-agent ana@example.com',
+    'agent batch-agent -',
+    'service report-service -',
+  ])
 })

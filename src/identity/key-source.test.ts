@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { issuerConfig } from '../config/identity.ts'
 import { createKeySource } from './key-source.ts'
 
@@ -152,4 +155,27 @@ test('P6: what is not JSON, or not there, is a fault', async t => {
   await assert.rejects(sourceFor(t, { issuer: failing, jwks_uri: `${failing}/` }).load(), /status 500/)
   const file = sourceFor(t, { issuer: 'spiffe://example.org', jwks_file: '/nonexistent/keys.json' })
   await assert.rejects(file.load(), { code: 'ENOENT' })
+})
+
+test('P6: TLS is verified, by the issuer’s own authorities where they are given', async t => {
+  const testing = new URL('./testing/', import.meta.url)
+  const [key, cert] = await Promise.all(
+    ['loopback-key.pem', 'loopback-certificate.pem'].map(name => readFile(new URL(name, testing))),
+  )
+  const server = createTlsServer(
+    { key: key!, cert: cert! },
+    (_request, response) => void response.end('{"keys":[]}'),
+  )
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const jwks_uri = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const config = { name: 'a', issuer: 'https://idp.example.com', audience: 'sallyport', jwks_uri }
+  await assert.rejects(sourceFor(t, config).load(), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+  const trusting = issuerConfig({ ...config, ca: 'loopback-certificate.pem' })
+  const source = createKeySource(trusting, { base: fileURLToPath(testing), now: () => Date.now() })
+  t.after(() => source.close())
+  assert.deepEqual(await source.load(), { keys: [] })
 })
