@@ -1,4 +1,5 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { nearest } from '../nearest.ts'
 import { asBool, compile, UnsupportedError } from './compile.ts'
 import { childrenOf } from './macros.ts'
 import { ConditionError, type Frame } from './values.ts'
@@ -43,35 +44,33 @@ const variables: ReadonlySet<string> = new Set<keyof Variables>([
   'now',
 ])
 
+const principalFields = { issuer: 'string', id: 'string', name: 'string', email: 'string' } as const
+const subjectFields = {
+  ...principalFields,
+  kind: 'string',
+  method: 'string',
+  groups: 'list<string>',
+  claims: 'map<string, dyn>',
+  on_behalf_of: 'Principal',
+} as const
+const connectionFields = {
+  name: 'string',
+  protocol: 'string',
+  sensitivity: 'string',
+  labels: 'map<string, string>',
+} as const
+const actionFields = { operation: 'string', risk: 'string', resource: 'string', known: 'bool' } as const
+const fieldNames = Object.keys({ ...subjectFields, ...connectionFields, ...actionFields })
+
 const environment = new Environment({
   homogeneousAggregateLiterals: false,
   limits: { maxDepth: 32, maxAstNodes: 1000, maxListElements: 500, maxMapEntries: 100, maxCallArguments: 4 },
 })
-  .registerType({
-    name: 'Principal',
-    schema: { issuer: 'string', id: 'string', name: 'string', email: 'string' },
-  })
-  .registerType({
-    name: 'Subject',
-    schema: {
-      issuer: 'string',
-      id: 'string',
-      name: 'string',
-      email: 'string',
-      kind: 'string',
-      method: 'string',
-      groups: 'list<string>',
-      claims: 'map<string, dyn>',
-      on_behalf_of: 'Principal',
-    },
-  })
+  .registerType({ name: 'Principal', schema: principalFields })
+  .registerType({ name: 'Subject', schema: subjectFields })
   .registerVariable('subject', 'Subject')
-  .registerVariable('connection', {
-    schema: { name: 'string', protocol: 'string', sensitivity: 'string', labels: 'map<string, string>' },
-  })
-  .registerVariable('action', {
-    schema: { operation: 'string', risk: 'string', resource: 'string', known: 'bool' },
-  })
+  .registerVariable('connection', { schema: connectionFields })
+  .registerVariable('action', { schema: actionFields })
   .registerVariable('request', 'map<string, dyn>')
   .registerVariable('now', 'google.protobuf.Timestamp')
 
@@ -108,8 +107,16 @@ export function compileCondition(text: string): Condition | ConditionProblem {
 function problemOf(error: unknown): ConditionProblem {
   if (error instanceof UnsupportedError) return { message: error.message, offset: error.offset }
   const { summary, range, node, message } = error as Partial<LibraryError>
-  const text = summary ?? message ?? 'it can not be read'
+  const text = explainField(summary ?? message ?? 'it can not be read')
   return { message: text, offset: range?.start ?? node?.range?.start ?? 0 }
+}
+
+/** The library's words for a field that a variable does not have, with the field that was probably meant. */
+function explainField(summary: string): string {
+  const field = /^No such key: (\w+)$/.exec(summary)?.[1]
+  if (field === undefined) return summary
+  const meant = nearest(field, fieldNames)
+  return `there is no field \`${field}\`${meant === undefined ? '' : `; did you mean \`${meant}\`?`}`
 }
 
 /** The common part of the library's ParseError and TypeError. */
