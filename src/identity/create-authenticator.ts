@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import type { IssuerConfig } from '../config/identity.ts'
 import type { Authenticator, IdentityProvider, ProviderStatus } from './authenticator.ts'
-import type { FetchDocument } from './fetch-document.ts'
+import { IssuerKeys } from './issuer-keys.ts'
 import { refuse } from './jwt.ts'
 import { createOidcProvider } from './oidc.ts'
 
@@ -11,10 +11,8 @@ export interface AuthenticatorOptions {
   readonly providers?: readonly IdentityProvider[]
   readonly clock?: Clock
   readonly cachedTokens?: number
-  /** Where relative paths of the configuration start. */
-  readonly base?: string
-  /** In place of the network, for tests. */
-  readonly fetchDocument?: FetchDocument
+  /** Shared by one authenticator and the next, so that keys outlive a change of configuration. Left open by `close`. */
+  readonly keys?: IssuerKeys
 }
 
 /** The authenticator with what `main.ts` needs around it. */
@@ -27,11 +25,13 @@ export interface OpenAuthenticator extends Authenticator {
 
 /**
  * Composes the providers: the first that recognizes the form of a credential answers, alone. Nothing is fetched until
- * the first token, or `warm`. On a configuration change make a new one and close the old.
+ * the first token, or `warm`. On a configuration change make a new one with the same `keys`, close the old, and then
+ * let the keys `retain` the issuers that are left.
  */
 export function createAuthenticator(options: AuthenticatorOptions): OpenAuthenticator {
-  const { clock = systemClock, cachedTokens = 10_000, providers: others = [], ...rest } = options
-  const oidc = createOidcProvider({ ...rest, clock, cachedTokens })
+  const { issuers, clock = systemClock, cachedTokens = 10_000, providers: others = [] } = options
+  const keys = options.keys ?? new IssuerKeys({ clock })
+  const oidc = createOidcProvider({ issuers, clock, cachedTokens, keys })
   const providers = [...others, oidc]
   return {
     identify(credential) {
@@ -43,6 +43,9 @@ export function createAuthenticator(options: AuthenticatorOptions): OpenAuthenti
       await Promise.all(providers.map(provider => provider.warm()))
     },
     status: () => providers.flatMap(provider => provider.status()),
-    close: () => oidc.close(),
+    async close() {
+      await oidc.close()
+      if (options.keys === undefined) await keys.close()
+    },
   }
 }

@@ -7,25 +7,22 @@ import type { IssuerConfig } from '../config/identity.ts'
 import type { Identified, IdentityProvider, PresentedCredential, ProviderStatus } from './authenticator.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { checkValidity } from './check-claims.ts'
-import type { FetchDocument } from './fetch-document.ts'
 import { Issuer, type Verified } from './issuer.ts'
 import { type Claims, readJwt, refuse } from './jwt.ts'
-import { KeySet } from './key-set.ts'
-import { createKeySource, type KeySource } from './key-source.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
 
 export interface OidcOptions {
   readonly issuers: readonly IssuerConfig[]
   readonly clock: Clock
   /** Most verified tokens to remember. */
   readonly cachedTokens: number
-  /** Where relative paths of the configuration start. */
-  readonly base?: string
-  /** In place of the network. */
-  readonly fetchDocument?: FetchDocument
+  readonly keys: IssuerKeys
 }
 
 const maxCacheBytes = 64 * 1024 * 1024
 const maxWaiting = 10_000
+/** An issuer’s smaller limit is kept by the issuer. */
+const leastMaxTokenBytes = 16 * 1024
 
 export function createOidcProvider(options: OidcOptions): IdentityProvider {
   return new OidcProvider(options)
@@ -38,7 +35,6 @@ interface Cached extends Verified {
 
 class OidcProvider implements IdentityProvider {
   readonly #issuers = new Map<string, Issuer>()
-  readonly #sources: KeySource[] = []
   readonly #clock: Clock
   readonly #maxTokenBytes: number
   /** By SHA-256 of the token, so that no token is kept. */
@@ -48,12 +44,9 @@ class OidcProvider implements IdentityProvider {
   constructor(options: OidcOptions) {
     this.#clock = options.clock
     this.#verified = new BoundedCache({ entries: options.cachedTokens, weight: maxCacheBytes })
-    this.#maxTokenBytes = Math.max(0, ...options.issuers.map(each => each.max_token_bytes))
+    this.#maxTokenBytes = Math.max(leastMaxTokenBytes, ...options.issuers.map(each => each.max_token_bytes))
     for (const config of options.issuers) {
-      const source = createKeySource(config, { ...options, now: () => options.clock.now() })
-      this.#sources.push(source)
-      const keys = new KeySet(config, source, options.clock)
-      this.#issuers.set(config.issuer, new Issuer(config, keys, options.clock))
+      this.#issuers.set(config.issuer, new Issuer(config, options.keys.of(config), options.clock))
     }
   }
 
@@ -97,9 +90,9 @@ class OidcProvider implements IdentityProvider {
     await Promise.all([...this.#issuers.values()].map(issuer => issuer.keys.warm()))
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#verified.clear()
-    await Promise.allSettled(this.#sources.map(source => source.close()))
+    return Promise.resolve()
   }
 
   /** What must be true of a token each time it is shown: its times, its key still published, the keys not too old. */

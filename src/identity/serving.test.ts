@@ -9,10 +9,12 @@ import { test, type TestContext } from 'node:test'
 import Provider from 'oidc-provider'
 import * as oidc from 'openid-client'
 import { startPracticeIdentityProvider } from '../../practice/identity-provider/practice-identity-provider.ts'
+import { systemClock } from '../clock.ts'
 import { issuerConfig } from '../config/identity.ts'
 import type { Identified } from './authenticator.ts'
 import { createAuthenticator } from './create-authenticator.ts'
 import type { FetchDocument } from './fetch-document.ts'
+import { IssuerKeys } from './issuer-keys.ts'
 
 type IssuerInput = Parameters<typeof issuerConfig>[0]
 
@@ -115,6 +117,28 @@ test('P6: an outage of one issuer harms no other', async t => {
   assert.equal(reasonOf(await authenticator.identify({ token: await two.mintFor('ana') })), 'accepted')
 })
 
+test('P6: a changed configuration counts at once, and keys outlive it even while the issuer is down', async t => {
+  const idp = await startPracticeIdentityProvider()
+  const keys = new IssuerKeys({ clock: systemClock })
+  t.after(() => Promise.all([keys.close(), idp.close()]))
+  const of = (more: Partial<IssuerInput>) => [
+    issuerConfig({ name: 'practice', issuer: idp.issuer, audience: 'sallyport', ...more }),
+  ]
+  const before = createAuthenticator({ issuers: of({}), keys })
+  const token = await idp.mintFor('ana')
+  assert.equal(reasonOf(await before.identify({ token })), 'accepted')
+  idp.outage(true)
+  const same = createAuthenticator({ issuers: of({ clock_skew: 1 }), keys })
+  await before.close()
+  await keys.retain(of({}))
+  assert.equal(reasonOf(await same.identify({ token })), 'accepted')
+  const stricter = createAuthenticator({ issuers: of({ authorized_parties: ['other'] }), keys })
+  assert.equal(reasonOf(await stricter.identify({ token })), 'party-refused')
+  await keys.retain([])
+  const later = createAuthenticator({ issuers: of({}), keys })
+  await assert.rejects(async () => later.identify({ token }), { code: 'identity-unavailable' })
+})
+
 test('one token shown by many at once is verified once', async t => {
   const { idp, authenticator } = await practice(t)
   const token = await idp.mintFor('ana')
@@ -147,7 +171,8 @@ test('of a hundred issuers only the one that a token names is asked', async t =>
   const issuers = Array.from({ length: 100 }, (_, i) =>
     issuerConfig({ name: `idp-${i}`, issuer: `https://idp-${i}.example.com`, audience: 'sallyport' }),
   )
-  const authenticator = createAuthenticator({ issuers, fetchDocument })
+  const keys = new IssuerKeys({ clock: systemClock, fetchDocument })
+  const authenticator = createAuthenticator({ issuers, keys })
   const token = await idp.mint({ iss: 'https://idp-63.example.com', sub: 'ana' })
   const identified = await authenticator.identify({ token })
   assert.ok('subject' in identified)
@@ -174,7 +199,7 @@ test('keys from a file, for a JWT-SVID that has no issuer', async t => {
       kind: 'agent',
     }),
   ]
-  const authenticator = createAuthenticator({ issuers, base })
+  const authenticator = createAuthenticator({ issuers, keys: new IssuerKeys({ clock: systemClock, base }) })
   const iss = undefined as unknown as string
   const identified = await authenticator.identify({
     token: await idp.mint({ iss, sub: 'spiffe://example.org/ns/a' }),
