@@ -1,4 +1,5 @@
 import { type FileHandle, open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { SendResult, Sink, SinkEvent } from '../sink.ts'
 import { lineOf, stubLine } from './ndjson.ts'
 
@@ -33,6 +34,7 @@ class LineFile {
   readonly #options: FileSinkOptions
   #handle: FileHandle | undefined
   #length = 0
+  #rotations = 0
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: FileSinkOptions) {
@@ -83,7 +85,7 @@ class LineFile {
     // Not append mode: every write names its place, so that a repeated write overwrites what a failed one left.
     const handle = await open(this.#options.path, 'r+', 0o600).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-        return open(this.#options.path, 'wx+', 0o600)
+        return this.#create()
       }
       throw error
     })
@@ -92,11 +94,25 @@ class LineFile {
     return handle
   }
 
+  /** The name is made durable too, or a power failure could take a file whose content was synced. */
+  async #create(): Promise<FileHandle> {
+    const handle = await open(this.#options.path, 'wx+', 0o600)
+    const directory = await open(dirname(this.#options.path), 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+    return handle
+  }
+
+  /** Names sort by time; the counter keeps two within a millisecond apart, since a rename would replace silently. */
   async #rotate(): Promise<void> {
     const { path } = this.#options
     await this.#handle?.close()
     this.#handle = undefined
-    await rename(path, `${path}.${new Date().toISOString().replaceAll(':', '-')}`)
+    const time = new Date().toISOString().replaceAll(':', '-')
+    await rename(path, `${path}.${time}.${process.pid}-${String(this.#rotations++).padStart(6, '0')}`)
     this.#handle = await this.#open()
   }
 }
