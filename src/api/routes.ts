@@ -1,7 +1,17 @@
 import type { Route } from './route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { exportRoutes } from './routes/export.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { systemRoutes } from './routes/system.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 
 /** Every route of the API. */
-export const allRoutes: readonly Route[] = [...auditRoutes, ...sessionRoutes, ...approvalRoutes]
+export const allRoutes: readonly Route[] = [
+  ...systemRoutes,
+  ...auditRoutes,
+  ...sessionRoutes,
+  ...approvalRoutes,
+  ...tokenRoutes,
+  ...exportRoutes,
+]

@@ -1,16 +1,41 @@
+import type { Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { SignedHead } from '../audit/checkpoint.ts'
+import type { Export } from '../export/export.ts'
+import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
+import type { GatewayTokens } from '../identity/tokens.ts'
+import type { Role } from '../identity/roles.ts'
 import type { Logger } from '../log.ts'
+import type { Subject } from '../model/subject.ts'
+import type { Policy } from '../policy/policy.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { Storage } from '../storage/storage.ts'
 
 /** What routes act on. `main.ts` fills it. */
 export interface Services {
+  readonly version: string
   readonly audit: Audit
   readonly storage: Storage
   readonly sessions: OpenSessions
   readonly recordings: Recordings
   readonly approvals: Approvals
+  readonly tokens: GatewayTokens
+  readonly export: Export
+  readonly registry: Registry
   readonly logger: Logger
+  /** The newest signed head of the log, once there is one. */
+  readonly checkpoint: () => SignedHead | undefined
+  readonly connections: {
+    list(): readonly OpenConnection[]
+    find(name: string): OpenConnection | undefined
+  }
+  /** What is configured now; a reload changes it. */
+  readonly gateway: {
+    readonly publicUrl: string
+    /** The policy in force, for explanations. */
+    readonly rules: Policy
+    rolesOf(subject: Subject): ReadonlySet<Role>
+  }
 }

@@ -74,6 +74,7 @@ function world(): {
       await yieldOnce()
       return structuredClone(rows.get(`${space}/${key}`)) as never
     },
+    // oxlint-disable-next-line max-params -- the interface's
     async put(space, key, value, expected) {
       await yieldOnce()
       const at = `${space}/${key}`

@@ -36,6 +36,15 @@ export interface Asked {
   readonly preview?: ActionPreview
 }
 
+/** A vote as it is given. */
+export interface Ballot {
+  readonly effect: Vote['effect']
+  readonly channel: string
+  readonly reason?: string
+  /** The voter has the role `approver`, which counts where the rule names nobody. */
+  readonly isApprover?: boolean
+}
+
 /** A stored record with the facts of the entries it still owes. */
 type Owing = Approval & { readonly owedFacts?: Readonly<Record<string, unknown>> }
 
@@ -164,13 +173,9 @@ export class Approvals {
    * Counts a vote. Any denial ends the request; the quorum approves it. Throws `denied` for who may not vote,
    * `conflict` when it is no longer pending or this person has voted.
    */
-  async vote(
-    id: string,
-    voter: Subject,
-    ballot: Pick<Vote, 'effect' | 'channel'> & { readonly reason?: string },
-  ): Promise<Approval> {
+  async vote(id: string, voter: Subject, ballot: Ballot): Promise<Approval> {
     return await this.#change(id, current => {
-      const group = eligibleGroup(current, voter)
+      const group = eligibleGroup(current, voter, ballot.isApprover ?? false)
       if (current.state !== 'pending')
         throw new GatewayError('conflict', { detail: `it is ${current.state}` })
       if (current.votes.some(vote => samePerson(vote.by, voter)))

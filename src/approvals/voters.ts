@@ -5,9 +5,9 @@ import type { Approval, Vote } from './approval.ts'
 /**
  * The group (as the terms name it) that lets this person vote. Throws `denied` with the reason for anyone who may
  * not: machines and agents, the requester, the person the requester acts for (an administrator included), and whoever
- * the terms do not name.
+ * the terms do not name. A rule that names nobody leaves it to the role `approver`.
  */
-export function eligibleGroup(approval: Approval, voter: Subject): string {
+export function eligibleGroup(approval: Approval, voter: Subject, isApprover: boolean): string {
   if (voter.kind !== 'user' || voter.onBehalfOf !== undefined) {
     throw new GatewayError('denied', { detail: 'only people approve, and only for themselves' })
   }
@@ -17,7 +17,12 @@ export function eligibleGroup(approval: Approval, voter: Subject): string {
   if (requester.on_behalf_of !== undefined && samePerson(requester.on_behalf_of, voter)) {
     throw new GatewayError('denied', { detail: 'nobody approves what an agent asks on their behalf' })
   }
-  const groups = terms.approvers.filter(pattern => matches(pattern, voter))
+  const named = terms.approvers.length > 0
+  const groups = named
+    ? terms.approvers.filter(pattern => matches(pattern, voter))
+    : isApprover
+      ? ['role:approver']
+      : []
   if (groups.length === 0)
     throw new GatewayError('denied', { detail: 'the rule does not name you as an approver' })
   const taken = new Set(votes.map(vote => vote.group))

@@ -33,24 +33,8 @@ export const listenSection = z
 export const limitsSection = z
   .strictObject({
     header_bytes: byteSize()
-      .default(16 * 1024)
-      .describe('Most bytes of a request head; beyond: 431'),
-    header_count: z
-      .number()
-      .int()
-      .min(10)
-      .max(2000)
-      .default(200)
-      .describe('Most header fields of a request; beyond: 431'),
-    url_bytes: byteSize()
-      .default(8 * 1024)
-      .describe('Most bytes of a request target; beyond: 414'),
-    body_bytes: byteSize()
-      .default(64 * 1024 ** 2)
-      .describe('Most bytes of a request body; beyond: 413'),
-    judged_body_bytes: byteSize()
-      .default(1024 ** 2)
-      .describe('Most bytes of a request body that a rule reads or a person approves; beyond: 413'),
+      .default(64 * 1024)
+      .describe('Most bytes of a request head; beyond: 431. A connection may allow less'),
     head_timeout: duration()
       .default(10_000)
       .describe('How long a client may take to send a request head; beyond: 408'),
@@ -61,7 +45,7 @@ export const limitsSection = z
     connections: z.number().int().min(1).default(10_000).describe('Most client connections at once'),
   })
   .prefault({})
-  .describe('Limits on what clients send')
+  .describe('Limits of the listeners; what a request may be is set on each connection')
 
 export type ListenConfig = z.infer<typeof listenSection>
 export type LimitsConfig = z.infer<typeof limitsSection>

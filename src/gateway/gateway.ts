@@ -8,6 +8,7 @@ import type { Decision, Obligations } from '../model/decision.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
+import type { Meter } from './meter.ts'
 import type { Session, Sessions } from './session.ts'
 
 /** The services of the path, one per step. `main.ts` fills it; a reload swaps `policy` and `masking` whole. */
@@ -23,6 +24,8 @@ export interface Gateway {
   /** Content checks after policy: each may turn a permit into an ask or a denial, never the other way. */
   readonly guards: readonly Guard[]
   readonly approvals: ApprovalStep
+  /** Absent where nobody counts. */
+  readonly meter?: Meter
 }
 
 export interface Credentials {

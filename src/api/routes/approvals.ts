@@ -50,9 +50,8 @@ function show(approval: Approval, caller: Caller): Record<string, unknown> {
 }
 
 function mayVote(approval: Approval, { subject, roles }: Caller): boolean {
-  if (!roles.has('approver')) return false
   try {
-    eligibleGroup(approval, subject)
+    eligibleGroup(approval, subject, roles.has('approver'))
     return true
   } catch {
     return false
@@ -79,14 +78,16 @@ function votes(effect: 'approve' | 'deny') {
       effect === 'approve'
         ? 'Vote for the action. It runs once the quorum is reached, and once only'
         : 'Vote against the action, which ends the request',
-    permission: 'approver',
+    // Who may vote is the rule's business, and `Approvals.vote` refuses everyone else.
+    permission: 'user',
     audit: 'approval.voted',
     params: idParam,
     body: ballot,
     responses: { 200: { description: 'The approval after the vote', schema: approvalShape } },
     async handler({ services, caller, params, body }) {
       const { reason, channel } = body
-      const given = { effect, channel, ...(reason === undefined ? {} : { reason }) }
+      const isApprover = caller.roles.has('approver')
+      const given = { effect, channel, isApprover, ...(reason === undefined ? {} : { reason }) }
       return show(await services.approvals.vote(params.id, caller.subject, given), caller)
     },
   })

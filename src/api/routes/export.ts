@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { GatewayError } from '../../errors.ts'
+import { route } from '../route.ts'
+
+const sinkShape = z.looseObject({
+  name: z.string(),
+  type: z.string(),
+  state: z.string(),
+  cursor: z.number().describe('Every entry below it has arrived'),
+  head: z.number().describe('Entries in the log'),
+  lag: z.object({ entries: z.number(), seconds: z.number() }),
+})
+const sinkParam = z.object({ sink: z.string() })
+const letterParam = z.object({
+  sink: z.string(),
+  index: z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+})
+const mostAtOnce = 100_000
+
+export const exportRoutes = [
+  route({
+    method: 'GET',
+    path: '/export',
+    id: 'export.status',
+    summary: 'How each sink is doing: lag, last error, counts',
+    permission: 'auditor',
+    audit: { none: 'counts only' },
+    responses: { 200: { description: 'The sinks', schema: z.object({ sinks: z.array(sinkShape) }) } },
+    handler: ({ services }) => ({ sinks: services.export.status() }),
+  }),
+  route({
+    method: 'GET',
+    path: '/export/{sink}/dead-letters',
+    id: 'deadLetters.list',
+    summary: 'Records that a sink would not take; a stub went in their place',
+    permission: 'auditor',
+    audit: { none: 'shows indexes and reasons' },
+    params: sinkParam,
+    query: z.object({ after: z.string().optional() }),
+    responses: {
+      200: { description: 'A page', schema: z.looseObject({ letters: z.array(z.looseObject({})) }) },
+    },
+    handler: ({ services, params, query }) =>
+      services.export.deadLetters.list(params.sink, {
+        limit: 100,
+        ...(query.after === undefined ? {} : { after: query.after }),
+      }),
+  }),
+  route({
+    method: 'GET',
+    path: '/export/{sink}/dead-letters/{index}',
+    id: 'deadLetters.get',
+    summary: 'One such record: why it was refused, the entry, and the event as it would be sent now',
+    permission: 'auditor',
+    audit: { none: 'shows one entry, as entries.get' },
+    params: letterParam,
+    responses: { 200: { description: 'The record', schema: z.looseObject({}) } },
+    async handler({ services, params }) {
+      const { letter, entry, event } = await services.export.deadLetters.show(params.sink, params.index)
+      return {
+        letter,
+        entry: JSON.parse(entry.toString('utf8')) as unknown,
+        ...(event === undefined ? {} : { event: event.toString('utf8') }),
+      }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/export/{sink}/dead-letters/{index}/resend',
+    id: 'deadLetters.resend',
+    summary: 'Send such a record once more',
+    permission: 'admin',
+    audit: { none: 'sends an entry that is in the log' },
+    params: letterParam,
+    responses: {
+      200: {
+        description: 'Whether it was taken',
+        schema: z.object({ accepted: z.boolean(), detail: z.string().optional() }),
+      },
+    },
+    handler: ({ services, params }) => services.export.deadLetters.resend(params.sink, params.index),
+  }),
+  route({
+    method: 'POST',
+    path: '/export/{sink}/backfill',
+    id: 'export.backfill',
+    summary: 'Send a range of entries again, marked as a backfill, without moving the cursor',
+    permission: 'admin',
+    audit: { none: 'sends entries that are in the log' },
+    params: sinkParam,
+    body: z.strictObject({
+      from: z.number().int().min(0).describe('First entry'),
+      to: z
+        .number()
+        .int()
+        .min(0)
+        .optional()
+        .describe('Up to this entry, exclusive; default: the end of the log'),
+    }),
+    responses: { 200: { description: 'What was sent', schema: z.looseObject({}) } },
+    async handler({ services, params, body, signal }) {
+      const to = body.to ?? services.storage.log.size
+      if (to - body.from > mostAtOnce) {
+        throw new GatewayError('invalid-request', { detail: `at most ${mostAtOnce} entries at once` })
+      }
+      return await services.export.backfill(params.sink, { from: body.from, to }, signal)
+    },
+  }),
+]

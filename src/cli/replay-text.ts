@@ -1,0 +1,104 @@
+import type { Entry } from '../audit/events.ts'
+import { paint } from './output.ts'
+
+export interface ReplayedAction {
+  readonly entry: Entry
+  readonly frames?: readonly ReplayFrame[]
+  readonly unavailable?: string
+}
+
+export interface ReplayFrame {
+  readonly from: 'client' | 'upstream'
+  readonly part: 'head' | 'body' | 'message'
+  /** Microseconds since the action began. */
+  readonly at: number
+  readonly text?: string
+  readonly base64?: string
+}
+
+interface Head {
+  readonly method?: string
+  readonly target?: string
+  readonly path?: string
+  readonly status?: number
+  readonly headers?: readonly (readonly [string, string])[]
+}
+
+/** An exchange for reading: heads, bodies with JSON indented, and when each came. */
+export function replayText({ frames, unavailable }: ReplayedAction): string {
+  if (frames === undefined) return paint('dim', `  ${unavailable ?? 'nothing was recorded'}`)
+  const out: string[] = []
+  for (const group of grouped(frames)) {
+    const arrow = group.from === 'client' ? paint('cyan', '>') : paint('green', '<')
+    const at = paint('dim', `+${(group.at / 1000).toFixed(1)} ms`)
+    const text = group.part === 'head' ? headText(group.text) : bodyText(group.text)
+    out.push(...text.split('\n').map((line, i) => `  ${arrow} ${line}${i === 0 ? `  ${at}` : ''}`))
+  }
+  return out.join('\n')
+}
+
+/** The same request again, to the gateway: the base address and the token are left to the shell. */
+export function curlCommand({ entry, frames = [] }: ReplayedAction): string {
+  const groups = grouped(frames)
+  const head = parse(
+    groups.find(group => group.from === 'client' && group.part === 'head')?.text ?? '{}',
+  ) as Head
+  const body = groups.find(group => group.from === 'client' && group.part === 'body')?.text
+  const method = head.method ?? 'GET'
+  const target = head.target ?? head.path ?? entry.resource ?? '/'
+  const parts = [`curl -sS -X ${method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`]
+  parts.push('-H "Authorization: Bearer $SALLYPORT_TOKEN"')
+  for (const [name, value] of head.headers ?? []) {
+    if (/^(content-type|accept|prefer)$/i.test(name)) parts.push(`-H ${quote(`${name}: ${value}`)}`)
+  }
+  if (body !== undefined && body !== '') parts.push(`--data-raw ${quote(body)}`)
+  return parts.join(' \\\n  ')
+}
+
+interface Group {
+  readonly from: ReplayFrame['from']
+  readonly part: ReplayFrame['part']
+  readonly at: number
+  text: string
+}
+
+/** Pieces of one body joined. */
+function grouped(frames: readonly ReplayFrame[]): Group[] {
+  const groups: Group[] = []
+  for (const { from, part, at, text, base64 } of frames) {
+    const last = groups.at(-1)
+    const shown = text ?? `(binary, base64) ${base64 ?? ''}`
+    if (last !== undefined && last.from === from && last.part === part && part === 'body') last.text += shown
+    else groups.push({ from, part, at, text: shown })
+  }
+  return groups
+}
+
+function headText(text: string): string {
+  const head = parse(text) as Head | undefined
+  if (head === undefined) return text
+  const first =
+    head.method === undefined ? `${head.status ?? ''}` : `${head.method} ${head.target ?? head.path ?? ''}`
+  return [
+    paint('bold', first),
+    ...(head.headers ?? []).map(([name, value]) => paint('dim', `${name}: ${value}`)),
+  ].join('\n')
+}
+
+function bodyText(text: string): string {
+  const json = parse(text)
+  return json === undefined ? text : JSON.stringify(json, null, 2)
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** Quoted for a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,208 @@
+/**
+ * The composition root: configuration -> stores -> services -> listeners. It alone names concrete classes; everything
+ * else is handed what it needs. Start-up closes what a crash left open before a listener opens (P2).
+ */
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { createApi } from './api/handler.ts'
+import { allRoutes } from './api/routes.ts'
+import type { Services } from './api/services.ts'
+import { Approvals } from './approvals/approvals.ts'
+import { openCheckpointer, type SignedHead } from './audit/checkpoint.ts'
+import { openAudit } from './audit/log.ts'
+import { systemClock } from './clock.ts'
+import { loadConfig, type LoadedConfig } from './config/load.ts'
+import { socketPath } from './config/local.ts'
+import { createCredentials } from './credentials/credentials.ts'
+import { openSecret } from './credentials/references.ts'
+import { createExport } from './export/export.ts'
+import type { Protocol } from './gateway/protocol.ts'
+import { OpenSessions } from './gateway/sessions.ts'
+import { IssuerKeys } from './identity/issuer-keys.ts'
+import { GatewayTokens } from './identity/tokens.ts'
+import { createLogger, type Logger } from './log.ts'
+import { datadogProtocol } from './protocols/http/datadog/index.ts'
+import { httpProtocol } from './protocols/http/index.ts'
+import { loadRecordingKeys } from './recording/keys.ts'
+import { EncryptedRecordings } from './recording/recordings.ts'
+import { identifyByToken, identifyLocally } from './serve/callers.ts'
+import { ConnectionTable } from './serve/connections.ts'
+import { openListeners, openLocalSocket } from './serve/listeners.ts'
+import { LiveGateway } from './serve/live-gateway.ts'
+import { pages } from './serve/pages.ts'
+import { Reloader } from './serve/reloader.ts'
+import { openEmbeddedStorage } from './storage/embedded/storage.ts'
+import { version } from './version.ts'
+
+/** Every protocol that this build speaks. */
+export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol]
+
+export interface RunningGateway {
+  /** Addresses that clients reach, in the order of the configuration. */
+  readonly urls: readonly string[]
+  readonly services: Services
+  /** Takes up the configuration file again, as a change of the file does. False: it was not valid and nothing changed. */
+  reload(): Promise<boolean>
+  /** Stops taking clients, lets running actions end for at most `graceMs`, then closes the log in good order. */
+  close(graceMs?: number): Promise<void>
+}
+
+export interface StartOptions {
+  readonly config: string
+  readonly logger?: Logger
+  /** Called when the log can no longer be trusted: the process must end, and start again. */
+  readonly onFault?: (error: unknown) => void
+}
+
+const closeGraceMs = 10_000
+
+/** Starts a gateway. Throws ProblemsError for a configuration that is not valid; nothing is left running then. */
+export async function startGateway(options: StartOptions): Promise<RunningGateway> {
+  const logger = options.logger ?? createLogger()
+  const loaded = await loadConfig(options.config, protocols)
+  await using undo = new AsyncDisposableStack()
+  const parts = await openServices(loaded, { ...options, logger, undo })
+  const { services, gateway, table } = parts
+
+  const api = createApi(services, allRoutes)
+  const { config, base } = loaded
+  const local = await openLocalSocket(socketPath(parts.directory), (request, response) => {
+    void api.handle(request, response, identifyLocally())
+  })
+  undo.defer(() => local.close())
+  const identify = identifyByToken({
+    audit: services.audit,
+    authenticator: gateway.authenticator,
+    rolesOf: subject => gateway.rolesOf(subject),
+  })
+  const listeners = await openListeners({
+    listen: config.listen,
+    limits: config.limits,
+    base,
+    authorities: config.public_url === undefined ? [] : [new URL(config.public_url).host],
+    route: {
+      connection: name => table.mount(name),
+      domain: config.domain,
+      pages: pages({ services, api, identify }),
+    },
+  })
+  undo.defer(() =>
+    Promise.all(listeners.map(({ server }) => server.close(closeGraceMs))).then(() => undefined),
+  )
+  const urls = listeners.map(({ url }) => url)
+  gateway.publicUrl = config.public_url ?? urls[0]!
+  const reloader = new Reloader({ loaded, protocols, gateway, table, services, logger })
+  undo.defer(() => reloader.close())
+  services.export.start()
+  logger.info('listening', { urls, log: config.origin, entries: services.storage.log.size })
+
+  const running = undo.move()
+  let closing: Promise<void> | undefined
+  return {
+    urls,
+    services,
+    reload: () => reloader.reload(),
+    close(graceMs = closeGraceMs) {
+      closing ??= (async () => {
+        reloader.close()
+        await Promise.all(listeners.map(({ server }) => server.close(graceMs)))
+        await table.close(graceMs)
+        await running.disposeAsync()
+      })()
+      return closing
+    },
+  }
+}
+
+interface Parts {
+  readonly services: Services
+  readonly gateway: LiveGateway
+  readonly table: ConnectionTable
+  readonly directory: string
+}
+
+type Opened = StartOptions & { readonly logger: Logger; readonly undo: AsyncDisposableStack }
+
+async function openServices(loaded: LoadedConfig, options: Opened): Promise<Parts> {
+  const { config, base } = loaded
+  const { undo, logger } = options
+  const directory = resolve(base, config.data)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const log = await openLog(loaded, directory, options)
+  const { storage, audit, checkpoint } = log
+
+  const keys = await loadRecordingKeys(join(directory, 'keys'), config.recording)
+  if (keys.created) await audit.note('key.created', { purpose: 'recording', recipients: keys.recipients })
+  const { max_bytes: maxBytes } = config.recording
+  const recordings = new EncryptedRecordings({ log: storage.log, state: storage.state, keys, maxBytes })
+  const { idle, max_age } = config.sessions
+  const sessions = new OpenSessions(audit, systemClock, { idleMs: idle, maxMs: max_age })
+  sessions.onEnd(session => recordings.forget(session.id))
+  undo.defer(() => sessions.closeAll('shutdown'))
+  const approvals = new Approvals({ state: storage.state, audit, clock: systemClock })
+  await approvals.start()
+  undo.defer(() => approvals.stop())
+
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const tokens = new GatewayTokens({
+    state: storage.state,
+    config: config.identity.tokens,
+    clock: systemClock,
+  })
+  const credentials = createCredentials(base)
+  const issuers = new IssuerKeys({ clock: systemClock, base })
+  const kept = { audit, sessions, recordings, approvals, tokens, registry, credentials, keys: issuers }
+  const gateway = await LiveGateway.open({ ...kept, loaded, clock: systemClock })
+  undo.defer(() => gateway.close())
+  const table = new ConnectionTable(gateway, protocols)
+  await table.apply(loaded.connections, audit)
+  const shipping = createExport({
+    log: storage.log,
+    audit,
+    state: storage.state,
+    sinks: config.sinks,
+    clock: systemClock,
+    registry,
+    version,
+    checkpoint,
+    secret: reference => openSecret(reference, base),
+    resolvePath: path => resolve(base, path),
+  })
+  undo.defer(() => shipping.stop(closeGraceMs))
+  const open = {
+    storage,
+    sessions,
+    recordings,
+    approvals,
+    tokens,
+    registry,
+    logger,
+    audit,
+    checkpoint,
+    version,
+  }
+  return { services: { ...open, gateway, connections: table, export: shipping }, gateway, table, directory }
+}
+
+/** The log first: whatever else start-up does is already recorded. */
+async function openLog({ config }: LoadedConfig, directory: string, { logger, onFault, undo }: Opened) {
+  const fault = onFault ?? (() => undefined)
+  const storage = await openEmbeddedStorage({ directory, config: config.storage })
+  undo.defer(() => storage.close())
+  let head: SignedHead | undefined
+  const checkpointer = await openCheckpointer({
+    directory: storage.directory,
+    keyFiles: [join(directory, 'keys', 'log.key')],
+    origin: config.origin,
+    store: storage.log,
+    onPublished: published => void (head = published),
+    onFailure: error => logger.warn('checkpoint not published', { error: error.message }),
+    onAlarm: fault,
+  })
+  undo.defer(() => checkpointer.close())
+  const audit = await openAudit({ store: storage.log, origin: config.origin, onFault: fault })
+  undo.defer(() => audit.close(closeGraceMs))
+  return { storage, audit, checkpoint: () => head }
+}

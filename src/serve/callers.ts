@@ -1,0 +1,52 @@
+import type { IncomingMessage } from 'node:http'
+import { userInfo } from 'node:os'
+import type { Identify } from '../api/handler.ts'
+import type { Caller, Role } from '../api/route.ts'
+import type { Audit } from '../audit/audit.ts'
+import { GatewayError } from '../errors.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
+import type { Subject } from '../model/subject.ts'
+
+/** Callers over the network: a bearer token, and the roles that the configuration gives its subject. */
+export function identifyByToken(parts: {
+  readonly audit: Audit
+  readonly authenticator: Authenticator
+  readonly rolesOf: (subject: Subject) => ReadonlySet<Role>
+}): Identify {
+  return async request => {
+    const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (token === undefined) throw new GatewayError('unauthenticated')
+    const identified = await parts.authenticator.identify({ token })
+    if ('refusal' in identified) {
+      const { reason, claimed } = identified.refusal
+      const client = { ip: request.socket.remoteAddress ?? '', port: request.socket.remotePort ?? 0 }
+      await parts.audit.note('identity.refused', {
+        client,
+        reason,
+        target: 'api',
+        ...(claimed && { claimed }),
+      })
+      throw new GatewayError('unauthenticated')
+    }
+    return { subject: identified.subject, roles: parts.rolesOf(identified.subject) }
+  }
+}
+
+/**
+ * Callers on the local socket: the user of this machine that runs the gateway, since nobody else can open it. They
+ * administer and read, and never approve: what shares this user's files may be the very agent that asks.
+ */
+export function identifyLocally(): Identify {
+  const { username } = userInfo()
+  const subject: Subject = {
+    issuer: 'sallyport',
+    id: `local:${username}`,
+    name: `${username} on this machine`,
+    kind: 'service',
+    groups: [],
+    method: 'local',
+    claims: {},
+  }
+  const caller: Caller = { subject, roles: new Set<Role>(['admin', 'auditor', 'user']) }
+  return (_request: IncomingMessage) => Promise.resolve(caller)
+}

@@ -1,0 +1,68 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Audit } from '../audit/audit.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import type { HttpMount, OpenConnection, Protocol } from '../gateway/protocol.ts'
+import type { Connection } from '../model/connection.ts'
+
+const graceMs = 30_000
+
+/** The connections that take clients, replaced one by one when the configuration changes. */
+export class ConnectionTable {
+  readonly #gateway: Gateway
+  readonly #protocols: readonly Protocol[]
+  readonly #open = new Map<string, OpenConnection>()
+
+  constructor(gateway: Gateway, protocols: readonly Protocol[]) {
+    this.#gateway = gateway
+    this.#protocols = protocols
+  }
+
+  mount(name: string): HttpMount | undefined {
+    return this.#open.get(name)?.http
+  }
+
+  find(name: string): OpenConnection | undefined {
+    return this.#open.get(name)
+  }
+
+  list(): readonly OpenConnection[] {
+    return [...this.#open.values()]
+  }
+
+  /**
+   * Makes the table as configured. What did not change keeps running untouched; what did is replaced for new clients
+   * at once, while its running actions end in their own time. Each change is an entry before it takes effect (P10).
+   */
+  async apply(wanted: readonly Connection[], audit: Audit): Promise<void> {
+    const names = new Set(wanted.map(each => each.name))
+    for (const [name, open] of this.#open) {
+      if (names.has(name)) continue
+      await audit.note('connection.changed', { target: name, change: 'removed' })
+      this.#open.delete(name)
+      this.#retire(open)
+    }
+    for (const connection of wanted) {
+      const before = this.#open.get(connection.name)
+      if (before !== undefined && isDeepStrictEqual(before.connection, connection)) continue
+      const { name, protocol, sensitivity, labels } = connection
+      const change = before === undefined ? 'added' : 'changed'
+      await audit.note('connection.changed', { target: name, change, protocol, sensitivity, labels })
+      this.#open.set(name, this.#protocol(protocol).open(connection, this.#gateway))
+      if (before !== undefined) this.#retire(before)
+    }
+  }
+
+  async close(grace: number): Promise<void> {
+    await Promise.all(this.list().map(each => each.close(grace)))
+  }
+
+  #protocol(name: string): Protocol {
+    const found = this.#protocols.find(each => each.name === name)
+    if (found === undefined) throw new TypeError(`no protocol ${name}`)
+    return found
+  }
+
+  #retire(open: OpenConnection): void {
+    void open.close(graceMs).catch(() => undefined)
+  }
+}

@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { Counter, Histogram, type Registry } from 'prom-client'
+import type { Approvals } from '../approvals/approvals.ts'
+import { createApprovalStep } from '../approvals/settle.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import { ProblemsError } from '../config/located-yaml.ts'
+import type { CredentialVault } from '../credentials/credentials.ts'
+import type { Lease } from '../credentials/lease.ts'
+import { openSecret } from '../credentials/references.ts'
+import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
+import type { Meter } from '../gateway/meter.ts'
+import type { Session } from '../gateway/session.ts'
+import type { OpenSessions } from '../gateway/sessions.ts'
+import type { Authenticator, Identified, PresentedCredential } from '../identity/authenticator.ts'
+import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
+import type { IssuerKeys } from '../identity/issuer-keys.ts'
+import { compileRoles, type Role, type RolesOf } from '../identity/roles.ts'
+import type { GatewayTokens } from '../identity/tokens.ts'
+import { builtinProfiles } from '../masking/builtin-profiles.ts'
+import { createMasking, type Masking } from '../masking/masking.ts'
+import type { Masker } from '../masking/masker.ts'
+import type { Action } from '../model/action.ts'
+import type { Connection } from '../model/connection.ts'
+import type { Obligations } from '../model/decision.ts'
+import type { Subject } from '../model/subject.ts'
+import type { Authorizer } from '../policy/authorizer.ts'
+import { createAuthorizer } from '../policy/compiled-authorizer.ts'
+import { parsePolicy } from '../policy/parse-policy.ts'
+import type { Policy } from '../policy/policy.ts'
+import { RateLimiter } from '../policy/rate-limiter.ts'
+import type { Recorder } from '../recording/recorder.ts'
+import type { Recordings } from '../recording/recordings.ts'
+
+export interface LiveGatewayParts {
+  readonly loaded: LoadedConfig
+  readonly audit: Audit
+  readonly sessions: OpenSessions
+  readonly recordings: Recordings
+  readonly approvals: Approvals
+  readonly tokens: GatewayTokens
+  readonly registry: Registry
+  readonly credentials: CredentialVault
+  /** Outlives the rules, so that a reload asks no issuer again. */
+  readonly keys: IssuerKeys
+  readonly clock: Clock
+}
+
+/** What a reload swaps, made whole before any of it takes effect. */
+interface Rules {
+  readonly policy: Policy
+  readonly authorizer: Authorizer
+  readonly masking: Masking
+  readonly authenticator: OpenAuthenticator
+  readonly rolesOf: RolesOf
+}
+
+/**
+ * The services of the path as configured now. `adopt` swaps policy, masking and identity in one step: an action sees
+ * the rules before or the rules after, never a mixture, since each step reads them once.
+ */
+export class LiveGateway implements Gateway {
+  readonly audit: Audit
+  readonly sessions: OpenSessions
+  readonly credentials: CredentialVault
+  readonly guards: readonly Guard[] = []
+  readonly approvals: ApprovalStep
+  readonly authenticator: Authenticator
+  readonly meter: Meter
+  /** Address for links in answers. */
+  publicUrl = ''
+  readonly #parts: LiveGatewayParts
+  readonly #limiter = new RateLimiter()
+  #rules: Rules
+
+  private constructor(parts: LiveGatewayParts, limiter: RateLimiter, rules: Rules) {
+    this.#parts = parts
+    this.#limiter = limiter
+    this.#rules = rules
+    this.audit = parts.audit
+    this.sessions = parts.sessions
+    this.credentials = parts.credentials
+    this.authenticator = { identify: credential => this.#identify(credential) }
+    this.meter = createMeter(parts.registry)
+    this.approvals = createApprovalStep({
+      approvals: parts.approvals,
+      audit: parts.audit,
+      clock: parts.clock,
+      recheck: (session, action) => this.#recheck(session, action),
+      masker: (session, decision) =>
+        this.masker(
+          [...decision.obligations.mask, ...decision.obligations.maskRequest, 'secrets'],
+          session.target,
+        ),
+    })
+  }
+
+  /** Throws ProblemsError for a policy that is not valid. */
+  static async open(parts: LiveGatewayParts): Promise<LiveGateway> {
+    const limiter = new RateLimiter()
+    return new LiveGateway(parts, limiter, await makeRules(parts.loaded, parts, limiter))
+  }
+
+  get policy(): Authorizer {
+    return this.#rules.authorizer
+  }
+
+  /** The policy in force as compiled, for explanations. */
+  get rules(): Policy {
+    return this.#rules.policy
+  }
+
+  rolesOf(subject: Subject): ReadonlySet<Role> {
+    return this.#rules.rolesOf(subject)
+  }
+
+  masker(profiles: readonly string[], _connection: Connection, lease?: Lease): Masker {
+    return this.#rules.masking.masker(
+      profiles,
+      lease === undefined ? {} : { secrets: Object.values(lease.secrets) },
+    )
+  }
+
+  recorder(session: Session, _action: Action, obligations: Obligations): Recorder {
+    return this.#parts.recordings.recorder(session.id, obligations.record)
+  }
+
+  /** Takes up another configuration's rules, or throws and changes nothing. The entries come first (P10). */
+  async adopt(loaded: LoadedConfig): Promise<void> {
+    const next = await makeRules(loaded, this.#parts, this.#limiter)
+    const before = this.#rules
+    try {
+      if (next.policy.version !== before.policy.version) {
+        await this.audit.note('policy.changed', { before: before.policy.version, after: next.policy.version })
+      }
+    } catch (error) {
+      await next.authenticator.close()
+      throw error
+    }
+    this.#rules = next
+    await before.authenticator.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#rules.authenticator.close()
+  }
+
+  #identify(credential: PresentedCredential): Identified | Promise<Identified> {
+    return this.#rules.authenticator.identify(credential)
+  }
+
+  #recheck(
+    session: Session,
+    action: Action,
+  ): ReturnType<Parameters<typeof createApprovalStep>[0]['recheck']> {
+    const { subject, target } = session
+    if (subject.expiresAt !== undefined && subject.expiresAt <= this.#parts.clock.now()) {
+      return { ok: false, reason: 'the credential of the requester has ended' }
+    }
+    const decision = this.policy.authorize(subject, target, action)
+    return decision.effect === 'deny'
+      ? { ok: false, reason: `policy now denies it (${decision.reason})` }
+      : { ok: true }
+  }
+}
+
+async function makeRules(
+  loaded: LoadedConfig,
+  parts: LiveGatewayParts,
+  limiter: RateLimiter,
+): Promise<Rules> {
+  const { config, base } = loaded
+  const hashKey = config.masking.hash_key
+  const masking = createMasking(
+    config.masking,
+    hashKey === undefined ? {} : { hashKey: await openSecret(hashKey, base).read() },
+  )
+  const policy = await readPolicy(loaded)
+  const authenticator = createAuthenticator({
+    issuers: config.identity.issuers,
+    providers: config.identity.tokens.enabled ? [parts.tokens] : [],
+    cachedTokens: config.identity.cached_tokens,
+    clock: parts.clock,
+    keys: parts.keys,
+  })
+  return {
+    policy,
+    masking,
+    authenticator,
+    authorizer: createAuthorizer(policy, { clock: parts.clock, limiter }),
+    rolesOf: compileRoles(config.roles, config.identity.issuers),
+  }
+}
+
+async function readPolicy({ config, base, file }: LoadedConfig): Promise<Policy> {
+  const own = config.policy.file === undefined ? file : resolve(base, config.policy.file)
+  let text: string
+  try {
+    text = await readFile(own, 'utf8')
+  } catch (error) {
+    throw new ProblemsError([{ file: own, line: 1, column: 1, path: '', message: (error as Error).message }])
+  }
+  const maskProfiles = [...Object.keys(builtinProfiles), ...Object.keys(config.masking.profiles)]
+  const parsed = parsePolicy(text, own, { maskProfiles, ...(own === file ? { at: ['policy'] } : {}) })
+  if ('problems' in parsed) throw new ProblemsError(parsed.problems)
+  return parsed.policy
+}
+
+function createMeter(registry: Registry): Meter {
+  const actions = new Counter({
+    name: 'sallyport_actions_total',
+    help: 'Actions that ended, by connection and outcome',
+    labelNames: ['connection', 'outcome'],
+    registers: [registry],
+  })
+  const seconds = new Histogram({
+    name: 'sallyport_action_seconds',
+    help: 'Duration of actions from intent to their terminal entry, holds for approval included',
+    labelNames: ['connection'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers: [registry],
+  })
+  return {
+    ended(connection, outcome, duration) {
+      actions.inc({ connection, outcome })
+      seconds.observe({ connection }, duration)
+    },
+  }
+}

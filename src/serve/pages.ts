@@ -1,0 +1,59 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
+import type { Services } from '../api/services.ts'
+import type { Handle } from './router.ts'
+
+/** The gateway's own pages beside the connections. */
+export function pages(parts: {
+  readonly services: Services
+  readonly api: ApiHandler
+  readonly identify: Identify
+}): readonly (readonly [string, Handle])[] {
+  const { services, api, identify } = parts
+  return [
+    [apiBase, (request, response) => void api.handle(request, response, identify)],
+    ['/healthz', (_request, response) => answer(response, 200, 'ok\n')],
+    ['/readyz', (_request, response) => ready(services, response)],
+    ['/metrics', (request, response) => void metrics(parts, request, response)],
+  ]
+}
+
+/** Ready means that an action could be recorded: without the log there is no gateway. */
+function ready({ audit }: Services, response: ServerResponse): void {
+  answer(
+    response,
+    audit.healthy ? 200 : 503,
+    'text/plain',
+    audit.healthy ? 'ready\n' : 'the log can not be written\n',
+  )
+}
+
+/** Prometheus metrics: for this machine without a credential, for others with the role `auditor`. */
+async function metrics(
+  { services, identify }: { readonly services: Services; readonly identify: Identify },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    if (!isLoopback(request.socket.remoteAddress) || request.headers['x-forwarded-for'] !== undefined) {
+      const { roles } = await identify(request)
+      if (!roles.has('auditor')) return answer(response, 403, 'this needs the role auditor\n')
+    }
+    const text = await services.registry.metrics()
+    response.setHeader('content-type', services.registry.contentType)
+    answer(response, 200, text)
+  } catch {
+    answer(response, 401, 'sign in\n')
+  }
+}
+
+function isLoopback(address = ''): boolean {
+  return address === '::1' || address.replace('::ffff:', '').startsWith('127.')
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  if (!response.hasHeader('content-type')) response.setHeader('content-type', 'text/plain')
+  response.setHeader('cache-control', 'no-store')
+  response.statusCode = status
+  response.end(text)
+}
