@@ -203,6 +203,9 @@ export const casesSchema = z.array(caseSchema).max(10_000).describe('Cases for `
 /** A policy file: what `policy: { file: ... }` names. */
 export const policyFileSchema = z.strictObject({ rules: rulesSchema, tests: casesSchema.default([]) })
 
+/** A file of cases alone. */
+export const casesFileSchema = z.strictObject({ tests: casesSchema })
+
 export type RuleSource = z.output<typeof ruleSchema>
 export type SubjectsSource = z.output<typeof subjectsSchema>
 export type ConnectionsSource = z.output<typeof connectionsSchema>

@@ -116,7 +116,10 @@ export function equals(frame: Frame, left: unknown, right: unknown): boolean {
   if (left instanceof Date) return left.getTime() === (right as Date).getTime()
   if (left instanceof Span) return left.ms === (right as Span).ms
   if (left instanceof TypeName) return false
-  if (frame.depth >= deepest) throw tooDeep
+  if (frame.depth >= deepest) {
+    frame.depth = 0
+    throw tooDeep
+  }
   frame.depth++
   const same =
     kind === 'list'
