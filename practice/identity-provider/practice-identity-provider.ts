@@ -289,7 +289,9 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  // A console in a browser asks from another origin.
+  const open = { 'access-control-allow-origin': '*', 'cache-control': 'no-store' }
+  response.writeHead(status, { 'content-type': 'application/json', ...open })
   response.end(JSON.stringify(body))
 }
 

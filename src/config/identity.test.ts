@@ -28,7 +28,9 @@ test('P6: what would weaken the check is a mistake in the file', () => {
   assert.deepEqual(problems({ ...base, issuer: 'okta' }), ['issuers.0.issuer'])
   assert.deepEqual(problems({ ...base, issuer: 'https://u@okta.example.com' }), ['issuers.0.issuer'])
   assert.deepEqual(problems({ ...base, jwks_uri: 'http://okta.example.com/jwks' }), ['issuers.0.jwks_uri'])
-  assert.deepEqual(problems({ ...base, jwks_uri: 'https://x.example.com', jwks_file: 'x' }), ['issuers.0.jwks_file'])
+  assert.deepEqual(problems({ ...base, jwks_uri: 'https://x.example.com', jwks_file: 'x' }), [
+    'issuers.0.jwks_file',
+  ])
   assert.deepEqual(problems({ ...base, keys: { max_age: '1m' } }), ['issuers.0.keys'])
   assert.deepEqual(problems({ ...base, audiance: 'x' }).length, 1)
   assert.deepEqual(problems(base, { ...base, name: 'other' }), ['issuers.1.issuer'])
@@ -42,6 +44,8 @@ test('plain HTTP is for loopback, or where it is asked for by name', () => {
 })
 
 test('loopback is loopback', () => {
-  for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '[::1]']) assert.equal(isLoopbackHost(host), true)
-  for (const host of ['localhost.example.com', '127.0.0.1.example.com', '128.0.0.1', '']) assert.equal(isLoopbackHost(host), false)
+  for (const host of ['localhost', '127.0.0.1', '127.9.9.9', '[::1]'])
+    assert.equal(isLoopbackHost(host), true)
+  for (const host of ['localhost.example.com', '127.0.0.1.example.com', '128.0.0.1', ''])
+    assert.equal(isLoopbackHost(host), false)
 })

@@ -147,6 +147,12 @@ test('one token shown by many at once is verified once', async t => {
   assert.equal(reasonOf(await all[0]!), 'accepted')
 })
 
+test('P12: an issuer may set a smaller limit on its tokens', async t => {
+  const { idp, verdictOn } = await practice(t, { max_token_bytes: '1KiB' })
+  assert.equal(await verdictOn(await idp.mintFor('ana')), 'accepted')
+  assert.equal(await verdictOn(await idp.mint({ sub: 'ana', pad: 'x'.repeat(1000) })), 'token-too-large')
+})
+
 test('P12: no more tokens are remembered than configured', async t => {
   const idp = await startPracticeIdentityProvider()
   const issuers = [issuerConfig({ name: 'practice', issuer: idp.issuer, audience: 'sallyport' })]
