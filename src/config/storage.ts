@@ -6,11 +6,11 @@ const percent = () => z.number().min(0).max(100)
 export const storageSection = z
   .strictObject({
     segment_bytes: byteSize()
-      .refine(bytes => bytes >= 1024 ** 2 && bytes <= 1024 ** 3, 'write a size from 1MiB to 1GiB')
+      .refine(bytes => bytes >= 1024 ** 2 && bytes <= 256 * 1024 ** 2, 'write a size from 1MiB to 256MiB')
       .default(64 * 1024 ** 2)
       .describe('Size of one file of the log. The space for the next one is taken ahead of need'),
     reserve_bytes: byteSize()
-      .refine(bytes => bytes >= 64 * 1024 && bytes <= 1024 ** 3, 'write a size from 64KiB to 1GiB')
+      .refine(bytes => bytes >= 64 * 1024 && bytes <= 256 * 1024 ** 2, 'write a size from 64KiB to 256MiB')
       .default(8 * 1024 ** 2)
       .describe(
         'Space taken ahead that only the ends of actions may use, so that a full disk still takes them',

@@ -9,7 +9,8 @@ export class MemoryState implements StateStore {
     return found && { value: JSON.parse(found.json) as T, version: found.version }
   }
 
-  async put<T>(space: string, key: string, value: T, expected: number): Promise<boolean> {
+  async put<T>(space: string, key: string, ...change: [value: T, expected: number]): Promise<boolean> {
+    const [value, expected] = change
     const json = JSON.stringify(value)
     if (json === undefined || Buffer.byteLength(json) > 1024 * 1024) {
       throw new TypeError('a state value must be JSON of at most 1 MiB')

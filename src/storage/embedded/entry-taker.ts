@@ -1,0 +1,97 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { hash } from 'node:crypto'
+import { type EntryFacts, readFacts } from '../entry-facts.ts'
+import { idFields, idNumber, spanEntries, wordFields, type WordField } from './index-schema.ts'
+import type { ReadFrame } from './journal-reader.ts'
+
+const mostKnown = 20_000
+
+/** Takes frames into the search tables. What it has taken is kept with each transaction. */
+export class EntryTaker {
+  readonly #database: DatabaseSync
+  readonly #insert: Readonly<
+    Record<'entry' | 'words' | 'word' | 'name' | 'span' | 'blob' | 'meta', StatementSync>
+  >
+  readonly #find: StatementSync
+  readonly #count: StatementSync
+  /** Numbers of words, `field` and text in one key. */
+  #known = new Map<string, number>()
+  #counts = new Map<number, number>()
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+    const columns = wordFields.length + idFields.length
+    this.#insert = {
+      entry: database.prepare(`INSERT INTO entry VALUES (?, ?${', ?'.repeat(columns)})`),
+      words: database.prepare('INSERT INTO words (rowid, body) VALUES (?, ?)'),
+      word: database.prepare('INSERT INTO word (field, text, entries) VALUES (?, ?, 0)'),
+      name: database.prepare('INSERT OR IGNORE INTO name VALUES (?, ?)'),
+      span: database.prepare(
+        'INSERT INTO span VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)',
+      ),
+      blob: database.prepare('INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?)'),
+      meta: database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
+    }
+    this.#find = database.prepare('SELECT id FROM word WHERE field = ? AND text = ?')
+    this.#count = database.prepare('UPDATE word SET entries = entries + ? WHERE id = ?')
+  }
+
+  /** Takes in the entries of `frames` from `from`, all or none. Returns the index after the last. */
+  take(frames: readonly ReadFrame[], from: number): number {
+    this.#database.exec('BEGIN')
+    try {
+      let next = from
+      let last: Buffer | undefined
+      for (const frame of frames) {
+        for (const entry of frame.entries.slice(next - frame.start)) {
+          this.#takeEntry(next++, readFacts(entry))
+          last = entry
+        }
+        for (const { digest, segment, offset, length } of frame.blobs) {
+          this.#insert.blob.run(Buffer.from(digest, 'hex'), segment, offset, length)
+        }
+      }
+      for (const [id, count] of this.#counts) this.#count.run(count, id)
+      this.#insert.meta.run('indexed', next)
+      if (last !== undefined) this.#insert.meta.run('last', hash('sha256', last))
+      this.#database.exec('COMMIT')
+      return next
+    } catch (error) {
+      // Words that were new in this transaction are gone with it.
+      this.#known.clear()
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    } finally {
+      this.#counts.clear()
+    }
+  }
+
+  #takeEntry(seq: number, facts: EntryFacts): void {
+    const words = wordFields.map(field => this.#word(field, facts))
+    const ids = idFields.map(field => idNumber(facts[field]))
+    this.#insert.entry.run(seq, facts.time, ...words, ...ids)
+    this.#insert.words.run(seq, [...facts.words].join(' '))
+    this.#insert.span.run(Math.floor(seq / spanEntries), facts.time, facts.time)
+  }
+
+  #word(field: WordField, facts: EntryFacts): number {
+    const text = field === 'who' ? facts.names.join('\n') : facts[field]
+    if (text === '') return 0
+    const id = this.#wordId(field, text)
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1)
+    return id
+  }
+
+  #wordId(field: WordField, text: string): number {
+    const key = `${field}\n${text}`
+    const known = this.#known.get(key) ?? this.#find.get(field, text)?.['id']
+    let id = known === undefined ? undefined : Number(known)
+    if (id === undefined) {
+      id = Number(this.#insert.word.run(field, text).lastInsertRowid)
+      if (field === 'who') for (const name of text.split('\n')) this.#insert.name.run(name, id)
+    }
+    if (this.#known.size >= mostKnown) this.#known.clear()
+    this.#known.set(key, id)
+    return id
+  }
+}
