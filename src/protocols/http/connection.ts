@@ -101,7 +101,7 @@ class HttpConnection implements OpenConnection {
     } catch (error) {
       const fault = asGatewayError(error)
       if (downstream.headSent) downstream.cut()
-      else sendRefused(downstream, faulted(fault, undefined, this.#flavour), endsConnection(fault, request))
+      else sendRefused(downstream, faulted(fault, undefined, this.#flavour), endsConnection(fault))
     } finally {
       this.#running.delete(downstream)
       if (this.#running.size === 0) this.#idle?.()
@@ -198,9 +198,9 @@ class HttpConnection implements OpenConnection {
 
 type Found = { readonly subject: Subject } | { readonly refusal: Refusal }
 
-/** After a head or body that can't be trusted, nobody knows where the next request begins. */
-function endsConnection(fault: GatewayError, request: IncomingMessage): boolean {
-  return (fault.status >= 400 && fault.status < 500 && !request.complete) || fault.code === 'shutting-down'
+/** After a head that can't be trusted, or a body that was not read, nobody knows where the next request begins. */
+function endsConnection(fault: GatewayError): boolean {
+  return fault.code === 'shutting-down' || [400, 408, 413, 414, 415, 431].includes(fault.status)
 }
 
 /** Connects and hangs up. Resolves with what went wrong, or undefined. */

@@ -26,7 +26,7 @@ export class Downstream {
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request
     this.response = response
-    this.#http2 = request.httpVersionMajor === 2
+    this.#http2 = 'stream' in request
     response.on('close', () => {
       const wake = this.#wake
       this.#wake = undefined
