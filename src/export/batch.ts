@@ -4,7 +4,7 @@ import { LogRecord } from './record.ts'
 import type { Encoding, Sink, SinkEvent } from './sink.ts'
 
 /** Longest stretch of encoding before requests get their turn, milliseconds. */
-const sliceMs = 4
+const sliceMs = 1
 
 /** What to read and how to see it. */
 export interface BatchSource {
