@@ -207,8 +207,9 @@ function checkHost(host: string | undefined, request: IncomingMessage, version: 
 
 /** RFC 9112 section 6.3. Node's parser refuses most of it before; what it lets through ends here. */
 function checkFraming(scan: Scan, request: IncomingMessage, version: string): number | undefined {
-  if (version !== '1.1' && version !== '1.0' && version !== '2.0')
-    throw invalid('the HTTP version is not supported')
+  // A request line may claim HTTP/2.0; only the compatibility layer of HTTP/2 has a stream.
+  const supported = version === '2.0' ? 'stream' in request : version === '1.1' || version === '1.0'
+  if (!supported) throw invalid('the HTTP version is not supported')
   if (request.rawHeaders.length === 0 && version === '1.0') throw invalid('a request without a head')
   if (scan.coding !== undefined) {
     if (version !== '1.1') throw invalid('Transfer-Encoding outside HTTP/1.1')
