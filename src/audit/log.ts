@@ -26,7 +26,7 @@ export interface AuditOptions {
   /** The log's name, a schema-less URL without spaces or `+` (C2SP tlog-checkpoint). */
   readonly origin: string
   readonly clock?: Clock
-  /** The Merkle root, base64, of the first `size` entries, for `log.opened`. */
+  /** The Merkle root, base64, of all `size` entries; asked before anything is written, for `log.opened`. */
   readonly root?: (size: number) => Promise<string>
   /** Called once when the store can no longer be trusted. The process must stop; a restart recovers. */
   readonly onFault?: (error: unknown) => void
@@ -138,13 +138,13 @@ class Log implements AuditLog {
   /** Ends what the last run left open, then says that this one writes. */
   async recover(): Promise<void> {
     const size = this.size
+    const root = await this.#options.root?.(size)
     const left = await findLeftOpen(this.#options.store, this.#ledger)
     const unknowns = [...left.intents].map(([intent, entry]) =>
       this.#write('action.outcome_unknown', unknownMembers(entry, intent), { ending: true, intent }),
     )
     const sessions = [...left.sessions.values()].map(entry => this.#endSession(entry, 'crash'))
     await Promise.all([...unknowns, ...sessions])
-    const root = await this.#options.root?.(size)
     const end = left.last === undefined ? 'none' : left.last.kind === 'log.closed' ? 'closed' : 'crash'
     await this.#count('log.opened', {
       previous: { size: String(size), end, ...(root === undefined ? {} : { root }) },
