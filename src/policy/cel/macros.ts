@@ -100,7 +100,6 @@ function quantify(
     try {
       if (test(frame) === settles) return settles
     } catch (error) {
-      if (frame.left < 0) throw error
       failure ??= { error }
     }
   }
