@@ -30,8 +30,9 @@ export type Fault =
   | 'refusing'
 
 export interface FarEnd {
-  /** A sink to this far end. Called for each start of the gateway. */
+  /** A sink to this far end, that waits for an answer long unless `slow` is wanted. Called at each start. */
   open(name: string): Sink
+  /** Called before `open`. */
   fail(fault: Fault): Promise<void> | void
   mend(): Promise<void> | void
   /** Leaf index of everything that arrived, in order of arrival, stubs included. */

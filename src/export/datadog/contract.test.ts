@@ -15,6 +15,7 @@ const faults: Partial<Record<Fault, IntakeFault>> = {
 
 testSink('datadog', Object.keys(faults) as Fault[], async () => {
   const intake = await startPracticeIntake()
+  let timeoutMs = 10_000
   return {
     open: name =>
       createDatadogSink({
@@ -22,7 +23,7 @@ testSink('datadog', Object.keys(faults) as Fault[], async () => {
         url: `${intake.url}/api/v2/logs`,
         apiKey: () => intake.apiKey,
         version: '0.1.0',
-        timeoutMs: 60,
+        timeoutMs,
         gzip: true,
         service: 'sallyport',
         hostname: 'gw-1',
@@ -31,7 +32,10 @@ testSink('datadog', Object.keys(faults) as Fault[], async () => {
         maxEvents: 1000,
         maxBytes: 4_000_000,
       }),
-    fail: fault => intake.fail(faults[fault]),
+    fail(fault) {
+      if (fault === 'slow') timeoutMs = 250
+      intake.fail(faults[fault])
+    },
     mend: () => intake.fail(undefined),
     arrived: async () =>
       intake.logs.map(({ record }) => (record['sallyport'] as { event: { seq: number } }).event.seq),

@@ -45,7 +45,7 @@ function open(options: Record<string, unknown> = {}): Export {
         type: 'datadog',
         api_key: '${env:KEY}',
         intake_url: `${intake.url}/api/v2/logs`,
-        timeout: '2s',
+        timeout: '20s',
         batch: { max_wait: '1ms' },
         ...options,
       },

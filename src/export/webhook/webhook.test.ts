@@ -19,13 +19,13 @@ function entriesOf(body: Buffer): Body['data']['entries'] {
   return (JSON.parse(body.toString()) as Body).data.entries
 }
 
-function open(url: string, key = secret): Sink {
+function open(url: string, key = secret, timeoutMs = 10_000): Sink {
   return createWebhookSink({
     name: 'far',
     url,
     secret: () => key,
     version: '0.1.0',
-    timeoutMs: 60,
+    timeoutMs,
     maxEvents: 500,
     maxBytes: 1_000_000,
   })
@@ -36,7 +36,7 @@ const faults = ['down', 'lost-answer', 'overloaded', 'slow', 'poison', 'small', 
 testSink('webhook', faults, async () => {
   const far = await startHttpFarEnd(body => entriesOf(body).length)
   return {
-    open: () => open(far.url),
+    open: () => open(far.url, secret, far.fault === 'slow' ? 250 : 10_000),
     fail: fault => void (far.fault = fault),
     mend: () => void (far.fault = undefined),
     arrived: async () => far.taken.flatMap(({ body }) => entriesOf(body).map(({ seq }) => Number(seq))),
