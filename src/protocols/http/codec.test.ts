@@ -74,7 +74,7 @@ function respelled(path: string): fc.Arbitrary<string> {
   }
   const noise = fc.constantFrom('', '/.', '/', '/x/..', '/%2e', '/x/%2E%2e', '/./.')
   return fc
-    .tuple(...segments.map(each => fc.tuple(noise, fc.tuple(...[...each].map(spell)))), noise)
+    .tuple(...segments.map(each => fc.tuple(noise, fc.tuple(...Array.from(each, spell)))), noise)
     .map(parts => {
       const last = parts.at(-1) as string
       const all = parts.slice(0, -1) as [string, string[]][]

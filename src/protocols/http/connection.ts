@@ -2,9 +2,9 @@
  * A connection of the HTTP family: takes requests whose address named it, finds out who asks and for what, and has
  * the path perform it. What differs between APIs is in the Flavour.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connect as connectTcp } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ClientFacts } from '../../audit/audit.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
@@ -15,14 +15,16 @@ import type { Connection } from '../../model/connection.ts'
 import type { Subject } from '../../model/subject.ts'
 import { HttpAction, type ReadBody } from './action.ts'
 import { judgedBody, readWhole } from './body.ts'
+import { dial } from './dial.ts'
 import { clientOf, Downstream } from './downstream.ts'
 import { HttpExchange } from './exchange.ts'
-import type { Flavour, HttpOperation, UpstreamBase } from './flavour.ts'
+import type { Flavour, HttpOperation } from './flavour.ts'
 import { requestRules } from './headers.ts'
 import { faulted, sendRefused, unauthenticated } from './refusal.ts'
 import { type RefusedIdentities, refusedIdentities } from './refused-identities.ts'
 import { readHead, type RequestHead, type RequestPolicy } from './request.ts'
 import { Upstream } from './upstream.ts'
+import { WebSocketExchange } from './websocket.ts'
 
 /** A client may send its token beside leftovers of its own; more candidates than this are not looked at. */
 const maxCandidates = 4
@@ -63,15 +65,17 @@ class HttpConnection implements OpenConnection {
     this.#upstream = new Upstream(settings)
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.http = {
-      request: (request, response, base) => void this.#request(request, response, base),
+      request: (request, response, base) => {
+        void this.#run(new Downstream(request, response), downstream => this.#serve(downstream, { base }))
+      },
       upgrade: (...asked) => void this.#upgrade(...asked),
     }
   }
 
   async check(): Promise<{ ok: boolean; detail: string }> {
-    const { tls, timeouts } = this.#flavour.settings
+    const { timeouts } = this.#flavour.settings
     for (const upstream of this.#flavour.upstreams) {
-      const problem = await dial(upstream, { name: tls.server_name, timeoutMs: timeouts.connect })
+      const problem = await dial(upstream, this.#upstream.trust, timeouts.connect)
       if (problem !== undefined) return { ok: false, detail: `${upstream.host}: ${problem}` }
     }
     return { ok: true, detail: `${this.#flavour.upstreams.map(each => each.host).join(', ')} can be reached` }
@@ -93,11 +97,10 @@ class HttpConnection implements OpenConnection {
     await this.#upstream.close()
   }
 
-  async #request(request: IncomingMessage, response: ServerResponse, base: string): Promise<void> {
-    const downstream = new Downstream(request, response)
+  async #run(downstream: Downstream, take: (downstream: Downstream) => Promise<void>): Promise<void> {
     this.#running.add(downstream)
     try {
-      await this.#serve(downstream, base)
+      await take(downstream)
     } catch (error) {
       const fault = asGatewayError(error)
       if (downstream.headSent) downstream.cut()
@@ -108,10 +111,13 @@ class HttpConnection implements OpenConnection {
     }
   }
 
-  async #serve(downstream: Downstream, base: string): Promise<void> {
+  async #serve(downstream: Downstream, arrival: Arrival): Promise<void> {
     if (this.#closing) throw new GatewayError('shutting-down')
     const { request } = downstream
-    const head = readHead(request, base, this.#policy)
+    if (arrival.upgrade !== undefined && !this.#flavour.settings.websocket) {
+      throw new GatewayError('invalid-request', { detail: 'this connection takes no WebSockets' })
+    }
+    const head = readHead(request, arrival.base, this.#policy)
     const client = clientOf(request, head.agent)
     const found = this.#identify(head.tokens)
     const identified = found instanceof Promise ? await found : found
@@ -120,7 +126,7 @@ class HttpConnection implements OpenConnection {
       const refused = unauthenticated(head.tokens.length > 0, this.#flavour)
       return sendRefused(downstream, refused, head.expectsContinue)
     }
-    await this.#perform(downstream, { head, client, base, subject: identified.subject })
+    await this.#perform(downstream, { head, client, arrival, subject: identified.subject })
   }
 
   async #perform(
@@ -128,7 +134,7 @@ class HttpConnection implements OpenConnection {
     of: {
       readonly head: RequestHead
       readonly client: ClientFacts
-      readonly base: string
+      readonly arrival: Arrival
       readonly subject: Subject
     },
   ): Promise<void> {
@@ -136,20 +142,23 @@ class HttpConnection implements OpenConnection {
     const { head } = of
     const resumed = this.#gateway.sessions.resume(of.subject, connection, of.client)
     const session = resumed instanceof Promise ? await resumed : resumed
-    const operation = this.#flavour.operationOf({ method: head.method, path: head.judged })
+    const { base, upgrade } = of.arrival
+    const named = this.#flavour.operationOf({ method: head.method, path: head.judged })
+    const operation = upgrade === undefined ? named : asWebSocket(named)
     const body = head.hasBody ? await this.#read(downstream, head, operation) : undefined
-    const exchange = new HttpExchange({
+    const parts = {
       connection,
       gateway: this.#gateway,
       flavour: this.#flavour,
       upstream: this.#upstream,
       downstream,
       head,
-      base: of.base,
+      base,
       operation,
       body,
       action: new HttpAction(head, operation, body),
-    })
+    }
+    const exchange = upgrade === undefined ? new HttpExchange(parts) : new WebSocketExchange(parts, upgrade)
     await perform(this.#gateway, session, exchange)
   }
 
@@ -191,38 +200,33 @@ class HttpConnection implements OpenConnection {
     return refused
   }
 
-  async #upgrade(...[, socket]: Parameters<HttpMount['upgrade']>): Promise<void> {
-    socket.destroy()
+  async #upgrade(...[request, duplex, rest, base]: Parameters<HttpMount['upgrade']>): Promise<void> {
+    // A response of our own, so that a refusal is an ordinary answer; a WebSocket takes the socket away from it.
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(duplex as Socket)
+    response.on('finish', () => duplex.end())
+    const take = (downstream: Downstream): Promise<void> =>
+      this.#serve(downstream, { base, upgrade: { duplex, rest } })
+    await this.#run(new Downstream(request, response), take)
   }
+}
+
+/** How a request came: under which prefix, and for an upgrade with which socket. */
+interface Arrival {
+  readonly base: string
+  readonly upgrade?: { readonly duplex: Duplex; readonly rest: Buffer }
 }
 
 type Found = { readonly subject: Subject } | { readonly refusal: Refusal }
 
+/** What will be said over a WebSocket is not known at its handshake, so it counts as a write at least. */
+function asWebSocket(operation: HttpOperation): HttpOperation {
+  const risk = operation.risk === 'read' ? 'write' : operation.risk
+  return { ...operation, risk, facts: { ...operation.facts, upgrade: 'websocket' } }
+}
+
 /** After a head that can't be trusted, or a body that was not read, nobody knows where the next request begins. */
 function endsConnection(fault: GatewayError): boolean {
   return fault.code === 'shutting-down' || [400, 408, 413, 414, 415, 431].includes(fault.status)
-}
-
-/** Connects and hangs up. Resolves with what went wrong, or undefined. */
-function dial(
-  to: UpstreamBase,
-  how: { readonly name: string | undefined; readonly timeoutMs: number },
-): Promise<string | undefined> {
-  const url = new URL(to.origin)
-  const secure = url.protocol === 'https:'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = Number(url.port || (secure ? 443 : 80))
-  return new Promise(resolve => {
-    // The handshake's certificate is checked when it counts, by the first call; this only asks whether anyone is there.
-    const socket = secure
-      ? connectTls({ host, port, servername: how.name ?? host, rejectUnauthorized: false })
-      : connectTcp({ host, port })
-    const done = (problem?: string): void => {
-      socket.destroy()
-      resolve(problem)
-    }
-    socket.setTimeout(how.timeoutMs, () => done('no answer in time'))
-    socket.once(secure ? 'secureConnect' : 'connect', () => done())
-    socket.once('error', error => done((error as { code?: string }).code ?? 'failed'))
-  })
 }

@@ -6,44 +6,16 @@ import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Cleared, Denial, Exchange, Recorded, Reply, Seal } from '../../gateway/exchange.ts'
-import type { Gateway } from '../../gateway/gateway.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
-import type { Connection } from '../../model/connection.ts'
 import type { Recorder } from '../../recording/recorder.ts'
-import type { HttpAction, ReadBody } from './action.ts'
-import type { Downstream } from './downstream.ts'
-import type { Flavour, HttpOperation } from './flavour.ts'
+import type { HttpAction } from './action.ts'
 import { rewriteLocation } from './location.ts'
-import {
-  bothMaskers,
-  maskedHeaders,
-  maskedQuery,
-  mergeReports,
-  nothingMasked,
-  once,
-  recordedRequest,
-} from './masks.ts'
+import { bothMaskers, mergeReports, nothingMasked, once, recordedRequest } from './masks.ts'
 import { type Mirror, mirror } from './mirror.ts'
+import { addressesOf, type ExchangeParts, outgoingHead } from './outgoing.ts'
 import { denied, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
-import type { RequestHead } from './request.ts'
-import { Call, type CallRequest, type Upstream } from './upstream.ts'
-
-/** What an exchange is made of. */
-export interface ExchangeParts {
-  readonly connection: Connection
-  readonly gateway: Gateway
-  readonly flavour: Flavour
-  readonly upstream: Upstream
-  readonly downstream: Downstream
-  readonly head: RequestHead
-  /** The prefix of the address that named the connection. */
-  readonly base: string
-  readonly operation: HttpOperation
-  /** Present where the body was read whole. */
-  readonly body: ReadBody | undefined
-  readonly action: HttpAction
-}
+import { Call, type CallRequest } from './upstream.ts'
 
 export class HttpExchange implements Exchange {
   readonly action: HttpAction
@@ -95,10 +67,11 @@ export class HttpExchange implements Exchange {
     const call = new Call(starting)
     this.#call = call
     await upstream.call(operation.upstream, request, { secrets: lease.secrets, call })
+    const addresses = addressesOf(this.#parts)
     return new HttpReply(call, {
       method: head.method,
       setCookies: flavour.settings.headers.set_cookies,
-      rewrite: url => rewriteLocation(url, this.#addresses()),
+      rewrite: url => rewriteLocation(url, addresses),
       masker: given => this.#ownMasks(given),
     })
   }
@@ -215,29 +188,14 @@ export class HttpExchange implements Exchange {
   }
 
   #request(cleared: Cleared, lease: Lease, masker: Masker | undefined): CallRequest {
-    const { flavour, operation, head, downstream } = this.#parts
-    const injection = flavour.inject(operation, lease.secrets)
-    const query = maskedQuery(head, masker)
-    for (const [name, value] of injection.query ?? []) {
-      query.push(`${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-    }
-    const headers = masker === undefined ? [...head.headers] : maskedHeaders(head.headers, masker)
-    const { preserve_host, forwarded } = flavour.settings.headers
-    if (preserve_host && head.authority !== '') headers.push('Host', head.authority)
-    if (forwarded === 'append') headers.push('X-Forwarded-For', downstream.request.socket.remoteAddress ?? '')
+    const { head } = this.#parts
+    const { path, headers } = outgoingHead(this.#parts, masker, lease.secrets)
     if (head.range !== undefined && this.#mayPassRange(cleared, lease)) {
       headers.push('Range', head.range)
       if (head.ifRange !== undefined) headers.push('If-Range', head.ifRange)
     }
-    for (const [name, value] of injection.headers ?? []) headers.push(name, value)
-    const path = operation.upstream.prefix + head.path
     if (masker !== undefined) this.#maskedUp = masker.takeReport()
-    return {
-      method: head.method,
-      path: query.length === 0 ? path : `${path}?${query.join('&')}`,
-      headers,
-      body: this.#body(headers, masker),
-    }
+    return { method: head.method, path, headers, body: this.#body(headers, masker) }
   }
 
   /** Two halves of a secret would each look harmless: what must be masked is asked for whole (RFC 9110 14.2 lets us). */
@@ -295,13 +253,6 @@ export class HttpExchange implements Exchange {
 
   #masker(profiles: readonly string[]): Masker {
     return this.#parts.gateway.masker(profiles, this.#parts.connection)
-  }
-
-  #addresses(): Parameters<typeof rewriteLocation>[1] {
-    const { flavour, operation, base, head, downstream } = this.#parts
-    const scheme = 'encrypted' in downstream.request.socket ? 'https' : 'http'
-    const origin = head.authority === '' ? '' : `${scheme}://${head.authority}`
-    return { upstream: operation.upstream, upstreams: flavour.upstreams, origin, base }
   }
 
   /** A client that waits for 100 may or may not still send its body: after a refusal nobody could tell. */

@@ -118,9 +118,7 @@ export function fakeGateway(): FakeGateway {
       seal: async () => undefined,
     }),
     guards: [],
-    approvals: {
-      settle: async () => ({ granted: false, denial: { reason: 'approval-required' } }),
-    },
+    approvals: { settle: async () => ({ granted: false, denial: { reason: 'approval-required' } }) },
     until(kind) {
       const there = entries.find(entry => entry.kind === kind)
       return there ? Promise.resolve(there) : new Promise(resolve => waiting.push({ kind, resolve }))

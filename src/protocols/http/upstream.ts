@@ -29,21 +29,26 @@ export class Upstream {
     this.#ca = settings.tls.ca === undefined ? undefined : readPem(settings.tls.ca)
   }
 
-  /** TLS options for the upstream, also for WebSockets. Throws `credential-unavailable` without the certificate. */
-  tls(secrets: Readonly<Record<string, string>>): TlsOptions {
-    const { client, server_name, verify } = this.#settings.tls
-    const cert = client && secrets[client.certificate]
-    const key = client && secrets[client.key]
-    if (client !== undefined && (cert === undefined || key === undefined)) {
-      throw new GatewayError('credential-unavailable', { detail: 'the client certificate of the upstream' })
-    }
+  /** Whom the upstream's TLS must prove to be. */
+  get trust(): TlsOptions {
+    const { server_name, verify } = this.#settings.tls
     return {
       rejectUnauthorized: verify,
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
       ...(server_name === undefined ? {} : { servername: server_name }),
     }
+  }
+
+  /** `trust` and the client certificate. Throws `credential-unavailable` where the lease does not have it. */
+  tls(secrets: Readonly<Record<string, string>>): TlsOptions {
+    const { client } = this.#settings.tls
+    if (client === undefined) return this.trust
+    const cert = secrets[client.certificate]
+    const key = secrets[client.key]
+    if (cert === undefined || key === undefined) {
+      throw new GatewayError('credential-unavailable', { detail: 'the client certificate of the upstream' })
+    }
+    return { ...this.trust, cert, key }
   }
 
   /** Sends a request. Resolves at the head of the answer; see `Call`. Throws `overloaded` where too many wait. */
