@@ -37,7 +37,11 @@ function write(value: unknown, depth: number): string {
   }
 }
 
+/** Text that stands for itself: printable ASCII without quote and backslash. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+
 function writeString(value: string): string {
+  if (plain.test(value)) return `"${value}"`
   // JSON.stringify would write a lone surrogate as an escape; RFC 8785 section 3.2.2.2 wants an error instead.
   if (!value.isWellFormed()) throw new TypeError('a lone surrogate has no canonical form')
   return JSON.stringify(value)

@@ -39,6 +39,8 @@ export function member(key: string, value: unknown): Member {
  */
 export function draft(members: readonly Member[]): Draft {
   const made = assemble(members)
+  // A UTF-16 unit takes at most three bytes: most entries need no counting.
+  if ((made.head.length + made.tail.length) * 3 + seqRoom <= maxEntryBytes) return made
   const length = Buffer.byteLength(made.head) + Buffer.byteLength(made.tail)
   if (length + seqRoom <= maxEntryBytes) return made
   const fields = JSON.parse(`{${members.join(',')}}`) as Record<string, Json>

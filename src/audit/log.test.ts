@@ -207,6 +207,24 @@ test('P1: a store that faults refuses everything from then on, and says so once'
   assert.equal(store.size, 2)
 })
 
+test('P6: a log that is distrusted refuses everything, what waits included', async () => {
+  const store = fakeStore()
+  const faults: unknown[] = []
+  const audit = await openAudit({ store, origin, ...quiet, onFault: error => faults.push(error) })
+  const gate = Promise.withResolvers<void>()
+  store.before = () => gate.promise
+  const inFlight = audit.note('policy.changed', {})
+  await new Promise(resolve => setImmediate(resolve))
+  const waiting = audit.begin(sampleSession(), sampleAction())
+  audit.distrust(new Error('a flipped bit'))
+  await assert.rejects(waiting, isCode('recording-unavailable'))
+  gate.resolve()
+  assert.equal((await inFlight).index, 1)
+  await assert.rejects(audit.begin(sampleSession(), sampleAction()), isCode('recording-unavailable'))
+  assert.equal(audit.healthy, false)
+  assert.equal(faults.length, 1)
+})
+
 test('P12: waiters are bounded; past the bound a request is refused at once, an ending never', async () => {
   const store = fakeStore()
   const audit = await open(store)

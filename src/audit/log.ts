@@ -41,6 +41,8 @@ export interface AuditLog extends Audit {
   readonly size: number
   /** Numbers of entries that wait for the disk, of open actions and of open sessions, for metrics. */
   readonly load: { readonly waiting: number; readonly openActions: number; readonly openSessions: number }
+  /** Refuses everything from here on, as after a fault of the store: for damage that the checkpointer found. */
+  distrust(cause: unknown): void
   /**
    * Refuses new actions, lets open ones end for at most `graceMs`, closes what is left as `outcome_unknown`, and
    * writes `log.closed`. Never throws: a store that cannot take the last entry leaves the log to the next start.
@@ -133,6 +135,10 @@ class Log implements AuditLog {
   onGrowth(listener: (size: number) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  distrust(cause: unknown): void {
+    this.#writer.halt(cause)
   }
 
   /** Ends what the last run left open, then says that this one writes. */

@@ -96,6 +96,11 @@ export class Writer {
     })
   }
 
+  /** Stops for good, as after a fault of the store: what waits is refused. A batch in flight may still be kept. */
+  halt(cause: unknown): void {
+    if (this.#healthy) this.#fault(cause, [])
+  }
+
   /** Resolves when nothing waits and nothing is in flight. */
   idle(): Promise<void> {
     return this.#running ? new Promise(resolve => this.#idlers.push(resolve)) : Promise.resolve()
@@ -178,9 +183,9 @@ export class Writer {
   }
 
   #fault(cause: unknown, members: readonly Waiting[]): void {
+    if (this.#healthy) this.#options.onFault(cause)
     this.#healthy = false
     this.#inFlight = 0
-    this.#options.onFault(cause)
     const error = new GatewayError('recording-unavailable', { internal: 'the log store has faulted', cause })
     for (const each of [...members, ...this.#queue.splice(0)]) each.reject(error)
   }
