@@ -9,7 +9,7 @@ import { createApi } from './api/handler.ts'
 import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
-import { openCheckpointer, type SignedHead } from './audit/checkpoint.ts'
+import { openCheckpointer } from './audit/checkpoint.ts'
 import { openAudit } from './audit/log.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
@@ -95,6 +95,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const reloader = new Reloader({ loaded, protocols, gateway, table, services, logger })
   undo.defer(() => reloader.close())
   services.export.start()
+  void gateway.warm()
   logger.info('listening', { urls, log: config.origin, entries: services.storage.log.size })
 
   const running = undo.move()
@@ -130,7 +131,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const directory = resolve(base, config.data)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const log = await openLog(loaded, directory, options)
-  const { storage, audit, checkpoint } = log
+  const { storage, audit, published, checkpoint } = log
 
   const keys = await loadRecordingKeys(join(directory, 'keys'), config.recording)
   if (keys.created) await audit.note('key.created', { purpose: 'recording', recipients: keys.recipients })
@@ -173,6 +174,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => shipping.stop(closeGraceMs))
   const open = {
     storage,
+    published,
     sessions,
     recordings,
     approvals,
@@ -191,18 +193,20 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
   const fault = onFault ?? (() => undefined)
   const storage = await openEmbeddedStorage({ directory, config: config.storage })
   undo.defer(() => storage.close())
-  let head: SignedHead | undefined
+  const published = join(directory, 'log')
   const checkpointer = await openCheckpointer({
-    directory: storage.directory,
+    directory: published,
     keyFiles: [join(directory, 'keys', 'log.key')],
     origin: config.origin,
     store: storage.log,
-    onPublished: published => void (head = published),
     onFailure: error => logger.warn('checkpoint not published', { error: error.message }),
     onAlarm: fault,
   })
   undo.defer(() => checkpointer.close())
-  const audit = await openAudit({ store: storage.log, origin: config.origin, onFault: fault })
+  const root = async (): Promise<string> => (await checkpointer.catchUp()).root
+  const audit = await openAudit({ store: storage.log, origin: config.origin, root, onFault: fault })
   undo.defer(() => audit.close(closeGraceMs))
-  return { storage, audit, checkpoint: () => head }
+  audit.onGrowth(() => checkpointer.grew())
+  for (const vkey of checkpointer.created) await audit.note('key.created', { purpose: 'log', vkey })
+  return { storage, audit, published, checkpoint: () => checkpointer.head }
 }

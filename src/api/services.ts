@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { SignedHead } from '../audit/checkpoint.ts'
+import type { SignInConfig } from '../config/sign-in.ts'
 import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
@@ -18,6 +19,8 @@ export interface Services {
   readonly version: string
   readonly audit: Audit
   readonly storage: Storage
+  /** Directory of the published log: checkpoint and tiles. */
+  readonly published: string
   readonly sessions: OpenSessions
   readonly recordings: Recordings
   readonly approvals: Approvals
@@ -34,6 +37,7 @@ export interface Services {
   /** What is configured now; a reload changes it. */
   readonly gateway: {
     readonly publicUrl: string
+    readonly signIn: SignInConfig
     /** The policy in force, for explanations. */
     readonly rules: Policy
     rolesOf(subject: Subject): ReadonlySet<Role>

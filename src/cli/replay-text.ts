@@ -21,7 +21,8 @@ interface Head {
   readonly target?: string
   readonly path?: string
   readonly status?: number
-  readonly headers?: readonly (readonly [string, string])[]
+  /** Names and values in turn, in the order they came. */
+  readonly headers?: readonly string[]
 }
 
 /** An exchange for reading: heads, bodies with JSON indented, and when each came. */
@@ -48,7 +49,7 @@ export function curlCommand({ entry, frames = [] }: ReplayedAction): string {
   const target = head.target ?? head.path ?? entry.resource ?? '/'
   const parts = [`curl -sS -X ${method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`]
   parts.push('-H "Authorization: Bearer $SALLYPORT_TOKEN"')
-  for (const [name, value] of head.headers ?? []) {
+  for (const [name, value] of pairs(head.headers)) {
     if (/^(content-type|accept|prefer)$/i.test(name)) parts.push(`-H ${quote(`${name}: ${value}`)}`)
   }
   if (body !== undefined && body !== '') parts.push(`--data-raw ${quote(body)}`)
@@ -81,8 +82,12 @@ function headText(text: string): string {
     head.method === undefined ? `${head.status ?? ''}` : `${head.method} ${head.target ?? head.path ?? ''}`
   return [
     paint('bold', first),
-    ...(head.headers ?? []).map(([name, value]) => paint('dim', `${name}: ${value}`)),
+    ...pairs(head.headers).map(([name, value]) => paint('dim', `${name}: ${value}`)),
   ].join('\n')
+}
+
+function pairs(headers: readonly string[] = []): (readonly [string, string])[] {
+  return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1] ?? ''] as const] : []))
 }
 
 function bodyText(text: string): string {

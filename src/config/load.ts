@@ -18,6 +18,7 @@ export interface LoadedConfig {
   /** Absolute path of the file, and the directory that relative paths in it start from. */
   readonly file: string
   readonly base: string
+  readonly text: string
   readonly connections: readonly Connection[]
 }
 
@@ -81,7 +82,7 @@ export function parseConfig(
   })
   const parsed = parseYaml(text, file, schema)
   if ('problems' in parsed) throw new ProblemsError(parsed.problems)
-  return { config: parsed.value, file, base: dirname(file), connections }
+  return { config: parsed.value, file, base: dirname(file), text, connections }
 }
 
 interface PlacedIssue {

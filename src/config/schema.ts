@@ -9,6 +9,7 @@ import { limitsSection, listenSection } from './listen.ts'
 import { maskingSection } from './masking.ts'
 import { policySection } from './policy.ts'
 import { recordingSection } from './recording.ts'
+import { signInSection } from './sign-in.ts'
 import { sinksSection } from './sinks.ts'
 import { storageSection } from './storage.ts'
 import { duration } from './units.ts'
@@ -56,6 +57,7 @@ export const configSchema = z.strictObject({
     ),
   identity: identitySection,
   roles: rolesSection,
+  sign_in: signInSection,
   connections: z.array(connectionSection).default([]).describe('The upstreams'),
   policy: policySection,
   masking: maskingSection,

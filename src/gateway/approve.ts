@@ -40,5 +40,6 @@ function denialOf(decision: Decision): Denial {
     reason: decision.reason,
     ...(decision.rule === undefined ? {} : { rule: decision.rule }),
     ...(decision.message === undefined ? {} : { message: decision.message }),
+    ...(decision.retryAfterMs === undefined ? {} : { retryAfterMs: decision.retryAfterMs }),
   }
 }

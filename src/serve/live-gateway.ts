@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import { createApprovalStep } from '../approvals/settle.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
+import type { SignInConfig } from '../config/sign-in.ts'
 import { ProblemsError } from '../config/located-yaml.ts'
 import type { CredentialVault } from '../credentials/credentials.ts'
 import type { Lease } from '../credentials/lease.ts'
@@ -28,7 +27,7 @@ import type { Obligations } from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import { createAuthorizer } from '../policy/compiled-authorizer.ts'
-import { parsePolicy } from '../policy/parse-policy.ts'
+import { loadPolicy } from '../policy/load-policy.ts'
 import type { Policy } from '../policy/policy.ts'
 import { RateLimiter } from '../policy/rate-limiter.ts'
 import type { Recorder } from '../recording/recorder.ts'
@@ -50,6 +49,7 @@ export interface LiveGatewayParts {
 
 /** What a reload swaps, made whole before any of it takes effect. */
 interface Rules {
+  readonly signIn: SignInConfig
   readonly policy: Policy
   readonly authorizer: Authorizer
   readonly masking: Masking
@@ -112,6 +112,10 @@ export class LiveGateway implements Gateway {
     return this.#rules.policy
   }
 
+  get signIn(): SignInConfig {
+    return this.#rules.signIn
+  }
+
   rolesOf(subject: Subject): ReadonlySet<Role> {
     return this.#rules.rolesOf(subject)
   }
@@ -141,10 +145,17 @@ export class LiveGateway implements Gateway {
     }
     this.#rules = next
     await before.authenticator.close()
+    await this.#parts.keys.retain(loaded.config.identity.issuers)
+  }
+
+  /** Fetches the issuers' keys ahead of the first token. What can't be had now is fetched when it is needed. */
+  async warm(): Promise<void> {
+    await this.#rules.authenticator.warm().catch(() => undefined)
   }
 
   async close(): Promise<void> {
     await this.#rules.authenticator.close()
+    await this.#parts.keys.close()
   }
 
   #identify(credential: PresentedCredential): Identified | Promise<Identified> {
@@ -186,6 +197,7 @@ async function makeRules(
     keys: parts.keys,
   })
   return {
+    signIn: config.sign_in,
     policy,
     masking,
     authenticator,
@@ -194,18 +206,11 @@ async function makeRules(
   }
 }
 
-async function readPolicy({ config, base, file }: LoadedConfig): Promise<Policy> {
-  const own = config.policy.file === undefined ? file : resolve(base, config.policy.file)
-  let text: string
-  try {
-    text = await readFile(own, 'utf8')
-  } catch (error) {
-    throw new ProblemsError([{ file: own, line: 1, column: 1, path: '', message: (error as Error).message }])
-  }
+async function readPolicy({ config, ...origin }: LoadedConfig): Promise<Policy> {
   const maskProfiles = [...Object.keys(builtinProfiles), ...Object.keys(config.masking.profiles)]
-  const parsed = parsePolicy(text, own, { maskProfiles, ...(own === file ? { at: ['policy'] } : {}) })
-  if ('problems' in parsed) throw new ProblemsError(parsed.problems)
-  return parsed.policy
+  const read = await loadPolicy(config.policy, origin, { maskProfiles })
+  if ('problems' in read) throw new ProblemsError(read.problems)
+  return read.policy
 }
 
 function createMeter(registry: Registry): Meter {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
 import type { Services } from '../api/services.ts'
+import { servePublishedLog } from './published-log.ts'
 import type { Handle } from './router.ts'
 
 /** The gateway's own pages beside the connections. */
@@ -14,18 +15,14 @@ export function pages(parts: {
     [apiBase, (request, response) => void api.handle(request, response, identify)],
     ['/healthz', (_request, response) => answer(response, 200, 'ok\n')],
     ['/readyz', (_request, response) => ready(services, response)],
+    ['/log', (request, response) => void servePublishedLog({ services, identify }, request, response)],
     ['/metrics', (request, response) => void metrics(parts, request, response)],
   ]
 }
 
 /** Ready means that an action could be recorded: without the log there is no gateway. */
 function ready({ audit }: Services, response: ServerResponse): void {
-  answer(
-    response,
-    audit.healthy ? 200 : 503,
-    'text/plain',
-    audit.healthy ? 'ready\n' : 'the log can not be written\n',
-  )
+  answer(response, audit.healthy ? 200 : 503, audit.healthy ? 'ready\n' : 'the log can not be written\n')
 }
 
 /** Prometheus metrics: for this machine without a credential, for others with the role `auditor`. */

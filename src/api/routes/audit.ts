@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { makeReceipt } from '../../audit/receipt.ts'
 import { GatewayError } from '../../errors.ts'
 import type { EntryQuery } from '../../storage/storage.ts'
 import { noteReading } from '../reading.ts'
@@ -149,6 +150,28 @@ export const auditRoutes = [
     async handler(call) {
       await noteReading(call, 'entry')
       return JSON.parse((await readEntry(call.services, call.params.index)).toString('utf8')) as unknown
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/audit/entries/{index}/receipt',
+    id: 'entries.receipt',
+    summary: 'The proof (C2SP tlog-proof) that the entry is in the log; it verifies offline',
+    permission: 'auditor',
+    audit: { none: 'a proof holds hashes only' },
+    params: indexParam,
+    responses: { 200: { description: 'The receipt', type: 'text/plain' } },
+    async handler({ services, params, response }) {
+      await readEntry(services, params.index)
+      const receipt = await makeReceipt(services.published, params.index)
+      if (receipt === undefined) {
+        throw new GatewayError('conflict', {
+          detail: 'no checkpoint covers the entry yet; ask again in a second',
+        })
+      }
+      response.setHeader('content-type', 'text/plain; charset=utf-8')
+      response.end(receipt)
+      return streamed
     },
   }),
 ]

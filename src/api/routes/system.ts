@@ -24,6 +24,26 @@ function show({ connection }: OpenConnection, publicUrl: string): Record<string,
 export const systemRoutes = [
   route({
     method: 'GET',
+    path: '/sign-in',
+    id: 'signIn.get',
+    summary: 'Where people sign in: issuer and client for the device grant',
+    permission: 'public',
+    audit: { none: 'the same for everybody, and nothing in it is secret' },
+    responses: {
+      200: {
+        description: 'Issuer and client',
+        schema: z.looseObject({ issuer: z.string(), client_id: z.string(), scope: z.string() }),
+      },
+    },
+    handler({ services }) {
+      const { signIn } = services.gateway
+      if (signIn === undefined)
+        throw new GatewayError('not-found', { detail: 'the gateway has no `sign_in` configured' })
+      return signIn
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/me',
     id: 'me.get',
     summary: 'Who the gateway takes the caller for',
