@@ -32,7 +32,7 @@ export interface ExportOptions extends SinkContext {
 
 /** Shipping of the log to all sinks. Nothing in here is ever waited for by a request. */
 export interface Export {
-  /** Starts every follower from its durable cursor. */
+  /** Starts every follower from its durable cursor. Once: a stopped export is replaced by a new one. */
   start(): void
   /** Ships what is there for at most `graceMs`, then closes the sinks. What is left goes at the next start. */
   stop(graceMs: number): Promise<void>
@@ -70,6 +70,8 @@ export function createExport(options: ExportOptions): Export {
   const followers = options.sinks.map(config => followerOf(options, config, deadLetters))
   const status = () => followers.map(each => statusOf(each, log.size, clock))
   let withdraw: (() => void) | undefined
+  /** Ends backfills: nothing may wait on a sink that is closed. */
+  const closing = new AbortController()
 
   function find(name: string): Follower {
     const found = followers.find(each => each.sink.name === name)
@@ -95,6 +97,7 @@ export function createExport(options: ExportOptions): Export {
       for (const each of followers) each.start()
     },
     async stop(graceMs) {
+      closing.abort()
       await Promise.all(followers.map(each => each.stop(graceMs)))
       await Promise.all(followers.map(each => each.sink.close()))
       withdraw?.()
@@ -132,7 +135,8 @@ export function createExport(options: ExportOptions): Export {
         throw new GatewayError('invalid-request', { detail: `the log has entries 0 to ${log.size - 1}` })
       }
       const { timing = realTiming, retry = defaultRetry } = options
-      return backfill({ source: follower.source, clock, timing, retry }, range, signal)
+      const either = AbortSignal.any([signal, closing.signal])
+      return backfill({ source: follower.source, clock, timing, retry }, range, either)
     },
   }
 }

@@ -325,13 +325,18 @@ test('a backfill of what is not there is refused', async () => {
   await assert.rejects(shipping!.backfill('near', { from: 0, to: 1 }), { code: 'not-found' })
 })
 
-test('a backfill ends when it is told to', async () => {
+test('a backfill ends when it is told to, and when shipping stops', async () => {
   await log.grow(5)
   answer = () => ({ result: 'retry', detail: 'down' })
-  start()
   const stop = new AbortController()
-  const done = shipping!.backfill('far', { from: 0, to: 5 }, stop.signal)
-  await until(() => calls.length > 5)
-  stop.abort()
-  assert.deepEqual(await done, { sent: 0, stubs: [], next: 0 })
+  for (const end of [async () => stop.abort(), () => shipping!.stop(0)]) {
+    start()
+    const signal = stop.signal.aborted ? undefined : stop.signal
+    const done = shipping!.backfill('far', { from: 0, to: 5 }, signal)
+    const before = calls.length
+    await until(() => calls.length > before + 5)
+    await end()
+    assert.deepEqual(await done, { sent: 0, stubs: [], next: 0 })
+    await shipping!.stop(0)
+  }
 })
