@@ -156,8 +156,7 @@ async function isOfThisLog(database: DatabaseSync): Promise<boolean> {
   const taken = Number(meta.get('indexed'))
   if (meta.get('version') !== schemaVersion || taken > start.size) return false
   if (meta.get('journal') !== Buffer.from(start.id).toString('hex')) return false
-  for await (const frame of reader.frames(taken - 1, taken)) {
-    if (taken === 0) break
+  for await (const frame of reader.frames(Math.max(0, taken - 1), taken)) {
     return hash('sha256', frame.entries[taken - 1 - frame.start]!) === meta.get('last')
   }
   return taken === 0

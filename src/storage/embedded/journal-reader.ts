@@ -58,10 +58,11 @@ export class JournalReader {
   }
 
   /**
-   * Frames from the one that holds entry `from`, whole, below entry `end`, until their entries exceed `bytes`. Entries
-   * before `end` must be durable.
+   * Frames, whole, from the one that holds entry `from` to the one that holds the entry before `end`, all of which must
+   * be durable.
    */
   async *frames(from: number, end: number): AsyncGenerator<ReadFrame> {
+    if (from >= end) return
     let place: Place = this.#nearest(from)
     let next = -1
     let chunk: { readonly bytes: Buffer; readonly at: Place } | undefined

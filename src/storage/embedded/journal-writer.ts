@@ -101,17 +101,18 @@ export class JournalWriter {
 
   /** Whether less is ready than should be; `prepare` then does a part of the work. */
   get wantsPreparation(): boolean {
-    return this.#fault === undefined && this.#spare < this.#reserve + this.#capacity
+    const ahead = this.#next?.prepared ?? 0
+    return this.#fault === undefined && ahead < this.#capacity && this.#spare < this.#reserve + this.#capacity
   }
 
   /** Little enough is ready that the next batches may have to wait. */
   get runsShort(): boolean {
-    return this.#fault === undefined && this.#spare < this.#reserve + 4 * sliceBytes
+    return this.wantsPreparation && this.#spare < this.#reserve + 4 * sliceBytes
   }
 
   /** Takes one more slice of space. Returns false when there is no room, or no more should be taken. */
   prepare(): boolean {
-    if (this.#fault !== undefined) return false
+    if (!this.wantsPreparation) return false
     try {
       // Ahead of need no more than an eighth of what is left, so as not to be what fills the disk.
       if (this.#spare > this.#reserve + this.#files.space(this.#directory).freeBytes / 8) return false
@@ -163,8 +164,9 @@ export class JournalWriter {
     const whole = this.#next !== undefined || this.#current.prepared >= this.#capacity
     if (!whole) return this.#grow(this.#current, this.#capacity)
     if (this.#next === undefined) this.#next = this.#create(this.#current.number + 1)
-    // Where the reserve is nearly a segment, the next one alone may have to be longer than usual.
-    this.#grow(this.#next, Math.max(capacity, this.#next.prepared + sliceBytes))
+    const { prepared } = this.#next
+    // A batch and the reserve together may need more than a segment: then the next one is longer.
+    this.#grow(this.#next, prepared < capacity ? capacity : prepared + sliceBytes)
   }
 
   #grow(segment: Segment, capacity: number): void {
