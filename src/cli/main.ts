@@ -1,18 +1,26 @@
 /** The `sallyport` command: one file per command, thin over the API. */
 import { Command, CommanderError } from 'commander'
 import { version } from '../version.ts'
-import { approvalsCommand } from './commands/approvals.ts'
-import { auditCommand } from './commands/audit.ts'
-import { connectionsCommand } from './commands/connections.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { exportCommand } from './commands/export.ts'
-import { loginCommand } from './commands/login.ts'
-import { policyCommand } from './commands/policy.ts'
-import { serveCommand } from './commands/serve.ts'
-import { sessionsCommand } from './commands/sessions.ts'
-import { tokenCommand } from './commands/tokens.ts'
-import { verifyCommand } from './commands/verify.ts'
 import { exit, Failure } from './failure.ts'
+
+type AddCommand = (program: Command) => void
+
+/** Where each command is. Only the one that is asked for is loaded, so that the command starts at once. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand,
+  quickstart: async () => (await import('./commands/quickstart.ts')).quickstartCommand,
+  login: async () => (await import('./commands/login.ts')).loginCommand,
+  token: async () => (await import('./commands/tokens.ts')).tokenCommand,
+  connections: async () => (await import('./commands/connections.ts')).connectionsCommand,
+  policy: async () => (await import('./commands/policy.ts')).policyCommand,
+  approvals: async () => (await import('./commands/approvals.ts')).approvalsCommand,
+  sessions: async () => (await import('./commands/sessions.ts')).sessionsCommand,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  export: async () => (await import('./commands/export.ts')).exportCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
+}
+const aliases: Readonly<Record<string, string>> = { logout: 'login', whoami: 'login' }
 
 const program = new Command('sallyport')
   .description('A Layer 7 access gateway for AI agents and the people who own them')
@@ -27,21 +35,21 @@ const program = new Command('sallyport')
   .showHelpAfterError('(--help tells more)')
   .exitOverride()
 
-for (const add of [
-  serveCommand,
-  loginCommand,
-  tokenCommand,
-  connectionsCommand,
-  policyCommand,
-  approvalsCommand,
-  sessionsCommand,
-  auditCommand,
-  verifyCommand,
-  exportCommand,
-  doctorCommand,
-]) {
-  add(program)
+/** The first word that is no option of the command itself. */
+function askedFor(words: readonly string[]): string | undefined {
+  const valued = new Set(['--config', '--url', '--token'])
+  for (let i = 0; i < words.length; i++) {
+    if (valued.has(words[i]!)) i++
+    else if (!words[i]!.startsWith('-')) return words[i]
+  }
+  return undefined
 }
+
+const asked = askedFor(process.argv.slice(2))
+const one = asked === undefined ? undefined : commands[aliases[asked] ?? asked]
+const adds =
+  one === undefined ? await Promise.all(Object.values(commands).map(load => load())) : [await one()]
+for (const add of adds) add(program)
 for (const command of [...program.commands, ...program.commands.flatMap(each => each.commands)])
   command.exitOverride()
 
