@@ -12,6 +12,7 @@ import { readIfThere, replaceFile } from './tiles.ts'
 export interface WorkerOptions {
   readonly directory: string
   readonly origin: string
+  /** PKCS 8 PEM, made where absent; all of them sign. The last signed head is kept beside the first, as `.head`. */
   readonly keyFiles: readonly string[]
 }
 
@@ -55,6 +56,7 @@ function open(): PublishedTree {
     directory: options.directory,
     origin: options.origin,
     signers,
+    headFile: `${options.keyFiles[0]}.head`,
     openCheckpoint(note) {
       for (const { signer, key } of loaded) {
         const text = openNote(note, signer, key)

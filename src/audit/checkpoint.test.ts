@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -107,6 +107,14 @@ const damages: Record<string, (directory: string, store: FakeStore) => Promise<u
   'an inner tile': directory => flip(join(directory, tilePath(1, 0, 2)), 5),
   'a bundle': directory => flip(join(directory, tilePath('entries', 2, 88)), 11),
   'the checkpoint': directory => flip(join(directory, 'checkpoint'), 80),
+  'a shorter store whose checkpoint is gone': async (directory, store) => {
+    store.entries.length = 20
+    await rm(join(directory, 'checkpoint'))
+  },
+  'a log rolled back with its checkpoint': async (directory, store) => {
+    store.entries.length = 300
+    await rm(directory, { recursive: true })
+  },
   'a lost tile': directory => rm(join(directory, tilePath(0, 2, 88))),
 }
 
@@ -120,11 +128,12 @@ for (const [what, damage] of Object.entries(damages)) {
     await first.close()
     const before = await readFile(join(options.directory, 'checkpoint'))
     await damage(options.directory, store)
-    const damaged = await readFile(join(options.directory, 'checkpoint'))
+    const checkpoint = () => readFile(join(options.directory, 'checkpoint')).catch(() => undefined)
+    const damaged = await checkpoint()
     await assert.rejects(openCheckpointer(options), LogAlarm)
     assert.equal(options.alarms.length, 1)
-    assert.deepEqual(await readFile(join(options.directory, 'checkpoint')), damaged)
-    if (what !== 'the checkpoint') assert.deepEqual(damaged, before)
+    assert.deepEqual(await checkpoint(), damaged)
+    if (damaged !== undefined && what !== 'the checkpoint') assert.deepEqual(damaged, before)
   })
 }
 
@@ -148,6 +157,62 @@ test('P3: never signed over while running: old entries and old tiles', async t =
   await assert.rejects(other.scrub(), LogAlarm)
   assert.equal(options.alarms.length, 2)
   await other.close()
+})
+
+test('P3: a committed entry that changed is found at the next head, or on the next round', async t => {
+  for (const index of [590, 7]) {
+    const home = await place(t)
+    const store = fakeStore(numbered(0, 600))
+    const alarm = Promise.withResolvers<Error>()
+    const options = { ...optionsFor(home, store), every: index === 7 ? 2 : 1e6, onAlarm: alarm.resolve }
+    const checkpointer = await openCheckpointer(options)
+    await checkpointer.publish()
+    store.entries[index] = Buffer.from('{"seq":"changed"}')
+    if (index === 590) {
+      store.entries.push(Buffer.from('{"seq":"600"}'))
+      await assert.rejects(checkpointer.publish(), LogAlarm)
+    }
+    assert.match((await alarm.promise).message, new RegExp(`entry ${index} is not what was integrated`))
+    await checkpointer.close()
+    const head = await readFile(join(options.directory, 'checkpoint'), 'utf8')
+    assert.equal(head.split('\n')[1], '600')
+  }
+})
+
+test('a head that cannot be written is no alarm: it is tried again from the last signed one', async t => {
+  const home = await place(t)
+  const store = fakeStore(numbered(0, 300))
+  const failures: Error[] = []
+  const options = { ...optionsFor(home, store), onFailure: (error: Error) => failures.push(error) }
+  const checkpointer = await openCheckpointer(options)
+  const tile = join(options.directory, 'tile')
+  await writeFile(tile, 'in the way')
+  await assert.rejects(checkpointer.publish())
+  assert.equal(checkpointer.trusted, true)
+  await rm(tile)
+  assert.equal((await checkpointer.publish()).root, await rootBase64(store.entries))
+  store.entries.push(...numbered(300, 320))
+  const inTheWay = join(options.directory, 'checkpoint.tmp')
+  await mkdir(inTheWay)
+  await assert.rejects(checkpointer.publish())
+  await rm(inTheWay, { recursive: true })
+  assert.equal((await checkpointer.publish()).root, await rootBase64(store.entries))
+  assert.equal(await checkpointer.scrub(), 320)
+  await checkpointer.close()
+  assert.deepEqual([options.alarms, failures], [[], []])
+})
+
+test('a checkpoint that is only lost is published again from the head kept beside the key', async t => {
+  const home = await place(t)
+  const store = fakeStore(numbered(0, 300))
+  const options = optionsFor(home, store)
+  const first = await openCheckpointer(options)
+  const { note } = await first.publish()
+  await first.close()
+  await rm(join(options.directory, 'checkpoint'))
+  const again = await openCheckpointer(options)
+  assert.equal((await again.publish()).note, note)
+  await again.close()
 })
 
 test('P3: the head of another log or of another key is not continued', async t => {

@@ -1,7 +1,8 @@
 /**
  * Publishes and signs the log behind the writer: reads committed entries back from the store, integrates them into the
  * Merkle tree, and signs a head within a second of growth and every ten seconds regardless. The request path feels
- * nothing but the reading: hashing, files and keys are in a thread of their own.
+ * nothing but the reading: hashing, files and keys are in a thread of their own. Behind that it goes round the whole
+ * log and compares it with the store, for ever.
  *
  * It never signs over damage. What was integrated, signed or committed before and is other now raises the alarm once,
  * and from then on nothing is signed.
@@ -22,7 +23,7 @@ export interface CheckpointerOptions extends WorkerOptions {
   readonly onFailure?: (error: Error) => void
   /** Milliseconds from growth to the new head, at most 1000. */
   readonly delay?: number
-  /** Milliseconds between heads while nothing grows. */
+  /** Milliseconds between heads while nothing grows, and between steps of the round that compares log and store. */
   readonly every?: number
   /** How fast all that was integrated is compared with the store after a start, entries per second; 0: not at all. */
   readonly scrub?: number
@@ -66,6 +67,8 @@ export class Checkpointer {
   readonly #stopped = new AbortController()
   #state: WorkerState = { size: 0, root: '', vkeys: [], created: [] }
   #open = false
+  /** Where the round of comparisons stands. */
+  #round = 0
   #calling = 0
   /** Work takes turns, so that what is compared or signed is never half integrated. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -114,10 +117,9 @@ export class Checkpointer {
           `the store holds ${this.#options.store.size} entries, of ${signed} that were signed`,
         )
       }
-      // The end of what was signed is where an interrupted write or a hasty hand would show; the scrub does the rest.
-      await this.#compare(Math.max(0, signed - (signed % tileWidth) - tileWidth), signed)
+      await this.#compareTail()
     })
-    this.#pulse = setInterval(() => this.#publishQuietly(), this.#options.every ?? 10_000).unref()
+    this.#pulse = setInterval(() => this.#beat(), this.#options.every ?? 10_000).unref()
     const rate = this.#options.scrub ?? 20_000
     if (rate > 0) this.#scrubbing = this.#scrub(rate).catch(() => undefined)
   }
@@ -142,6 +144,7 @@ export class Checkpointer {
   /** Integrates all that is committed, signs and publishes. Throws LogAlarm for damage, else what failed. */
   async publish(): Promise<SignedHead> {
     return await this.#inTurn(async () => {
+      await this.#compareTail()
       await this.#integrate()
       await this.#call({ op: 'publish' })
       this.#options.onPublished?.(this.#state.signed!)
@@ -205,7 +208,24 @@ export class Checkpointer {
     }
   }
 
+  /** The end of what was signed, where an interrupted write or a hasty hand would show; the scrub does the rest. */
+  async #compareTail(): Promise<void> {
+    const signed = this.#state.signed?.size ?? 0
+    await this.#compare(Math.max(0, signed - (signed % tileWidth) - tileWidth), signed)
+  }
+
+  /** Publishes, and compares the next stretch of the log with the store, round and round. */
+  #beat(): void {
+    this.#publishQuietly()
+    const signed = this.#state.signed?.size ?? 0
+    const from = this.#round < signed ? this.#round : 0
+    const to = Math.min(signed, from + entriesPerRead)
+    this.#round = to
+    this.#inTurn(() => this.#compare(from, to)).catch((error: Error) => this.#failed(error))
+  }
+
   async #compare(from: number, to: number): Promise<void> {
+    if (!this.#open) await this.#reopen()
     for (let start = from; start < to; ) {
       const entries = await this.#read(start, Math.min(entriesPerRead, to - start))
       await this.#call({ op: 'compare', start, packed: packEntries(entries) })
@@ -221,9 +241,11 @@ export class Checkpointer {
 
   #publishQuietly(): void {
     if (!this.trusted || this.#stopped.signal.aborted) return
-    this.publish().catch((error: Error) => {
-      if (!(error instanceof LogAlarm)) this.#options.onFailure?.(error)
-    })
+    this.publish().catch((error: Error) => this.#failed(error))
+  }
+
+  #failed(error: Error): void {
+    if (!(error instanceof LogAlarm) && !this.#stopped.signal.aborted) this.#options.onFailure?.(error)
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

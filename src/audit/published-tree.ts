@@ -35,6 +35,11 @@ export interface PublishedTreeOptions {
   readonly directory: string
   readonly origin: string
   readonly signers: readonly NoteSigner[]
+  /**
+   * Where the last signed head is kept beside the key, written before it is published: a log that was rolled back, or
+   * whose checkpoint is gone, is not signed anew.
+   */
+  readonly headFile: string
   /** The text of a checkpoint that one of the log's keys signed; undefined where none did. */
   readonly openCheckpoint: (note: string) => string | undefined
 }
@@ -59,8 +64,15 @@ export class PublishedTree {
   /** Throws DamageError when what is on disk is not what its own checkpoint says. */
   constructor(options: PublishedTreeOptions) {
     this.#options = options
-    const note = readIfThere(join(options.directory, 'checkpoint'))
-    if (note !== undefined) this.#load(note.toString())
+    const heads = [options.headFile, join(options.directory, 'checkpoint')]
+      .map(path => readIfThere(path)?.toString())
+      .filter(note => note !== undefined)
+      .map(note => this.#open(note))
+    const last = heads.toSorted((a, b) => b.size - a.size)[0]
+    if (heads.some(({ size, root }) => size === last?.size && !root.equals(last.root))) {
+      throw new DamageError('the checkpoint on disk is not the one that was signed')
+    }
+    if (last !== undefined) this.#load(last)
   }
 
   /** Entries taken in. */
@@ -88,7 +100,7 @@ export class PublishedTree {
 
   /** Writes what is partial, reads everything new back, checks the growth, then signs and publishes. */
   publish(): PublishedHead {
-    const { directory, origin, signers } = this.#options
+    const { directory, origin, signers, headFile } = this.#options
     const size = this.#size
     const root = this.root
     if (this.#signed?.size !== size) {
@@ -98,6 +110,8 @@ export class PublishedTree {
     }
     const head = { origin, size, root }
     const note = signNote(headText(head), signers)
+    replaceFile(headFile, Buffer.from(note), 0o600)
+    syncDirectories([dirname(headFile)], dirname(headFile))
     replaceFile(join(directory, 'checkpoint'), Buffer.from(note))
     syncDirectories([directory], directory)
     this.#dropPartials()
@@ -122,13 +136,15 @@ export class PublishedTree {
     }
   }
 
-  #load(note: string): void {
-    const { origin, openCheckpoint } = this.#options
-    const text = openCheckpoint(note)
+  #open(note: string): PublishedHead {
+    const text = this.#options.openCheckpoint(note)
     if (text === undefined) throw new DamageError('the checkpoint on disk is not signed by this log')
     const head = parseHead(text)
-    if (head === undefined || head.origin !== origin)
-      throw new DamageError('the checkpoint is of another log')
+    if (head?.origin !== this.#options.origin) throw new DamageError('the checkpoint is of another log')
+    return { ...head, note }
+  }
+
+  #load(head: PublishedHead): void {
     try {
       this.#edges = edgesAt(this.#options.directory, head.size)
       this.#bundle = this.#lastBundle(head.size)
@@ -138,7 +154,7 @@ export class PublishedTree {
     if (!rootOfEdges(this.#edges).equals(head.root))
       throw new DamageError('the tiles do not give the signed root')
     this.#size = head.size
-    this.#signed = { ...head, note }
+    this.#signed = head
     this.#checkBundle(Math.floor(head.size / tileWidth), head.size)
   }
 

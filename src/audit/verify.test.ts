@@ -86,7 +86,7 @@ test('P3: a log rolled back to an earlier head of its own passes alone and fails
   assert.deepEqual(codes(await verify({ ...options, since })), ['rollback'])
 })
 
-test('P3: tamper campaign: every byte changed, every file lost, cut, longer, swapped: nothing undetected', async t => {
+test('P3: tamper campaign: every byte changed, every file lost, cut, longer, swapped, spliced: nothing undetected', async t => {
   const home = await temporary(t)
   const store = fakeStore(Array.from({ length: 300 }, (_, i) => Buffer.from(`${i}`)))
   const log = await publish(home, store)
@@ -105,6 +105,21 @@ test('P3: tamper campaign: every byte changed, every file lost, cut, longer, swa
     mutations++
     const { exit } = await verify({ ...options, from: memorySource(changed) })
     if (!expected.includes(exit)) undetected.push(`${what}: ${exit}`)
+  }
+  const twin = await publish(
+    join(home, 'twin'),
+    fakeStore(store.entries.map(each => Buffer.from(`t${each.toString()}`))),
+  )
+  for (const [path, bytes] of await readFiles(twin.directory)) {
+    await attempt(`${path} of another log`, new Map(files).set(path, bytes), [1])
+  }
+  for (const path of ['tile/entries/000', 'tile/0/000']) {
+    const bytes = Buffer.from(files.get(path)!)
+    const width = path === 'tile/0/000' ? 32 : 5
+    const at = path === 'tile/0/000' ? 3200 : 10 * 3 + 90 * 4 + 10
+    const [left, right] = [bytes.subarray(at, at + width), bytes.subarray(at + width, at + 2 * width)]
+    const turned = Buffer.concat([bytes.subarray(0, at), right, left, bytes.subarray(at + 2 * width)])
+    await attempt(`${path} reordered`, new Map(files).set(path, turned), [1])
   }
   for (const [path, bytes] of files) {
     const small = bytes.length < 600
