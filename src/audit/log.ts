@@ -169,7 +169,7 @@ class Log implements AuditLog {
   async #close(graceMs: number): Promise<void> {
     this.#state = 'closing'
     clearInterval(this.#pulse)
-    await this.#quiet(graceMs)
+    if (this.healthy) await this.#quiet(graceMs)
     // A store that takes nothing more leaves what is open to the next start, which then says `crash`.
     await within(
       graceMs + lastWordsMs,
