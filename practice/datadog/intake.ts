@@ -65,12 +65,17 @@ export interface Intake {
   clear(): void
 }
 
+/** Which API keys may send. */
+export interface KnownKeys {
+  has(key: string): boolean
+}
+
 /** An intake that can be mounted in any server of node:http. */
 export class LogsIntake implements Intake {
   readonly logs: PracticeLog[] = []
   readonly dropped: PracticeLog[] = []
   readonly requests: IntakeRequest[] = []
-  readonly #keys: ReadonlySet<string>
+  readonly #keys: KnownKeys
   readonly #now: () => number
   readonly #closing = new AbortController()
   readonly #waiting = new Set<() => void>()
@@ -78,7 +83,7 @@ export class LogsIntake implements Intake {
   #faultsLeft = 0
 
   /** `keys` are the API keys that may send; `now` gives milliseconds since the epoch. */
-  constructor(keys: ReadonlySet<string>, now: () => number = Date.now) {
+  constructor(keys: KnownKeys, now: () => number = Date.now) {
     this.#keys = keys
     this.#now = now
   }
