@@ -70,7 +70,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
   const target = request.url ?? ''
   if (target.length > limits.url_length) throw new GatewayError('uri-too-long')
   if (method === 'TRACE' || method === 'CONNECT') throw new GatewayError('method-not-allowed')
-  const { path, query } = splitTarget(target.slice(base.length) || '/')
+  const { path, query } = splitTarget(withinBase(target, base))
   const canonical = canonicalPath(path)
   const scan = scanHeaders(request.rawHeaders, policy)
   const version = request.httpVersion
@@ -99,6 +99,12 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     agent: scan.agent,
     tokens,
   }
+}
+
+/** The connection's own part of a target: `/c/demo?x` and `/c/demo` mean its root. */
+function withinBase(target: string, base: string): string {
+  const rest = target.slice(base.length)
+  return rest === '' || rest.startsWith('?') ? `/${rest}` : rest
 }
 
 function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {

@@ -60,6 +60,8 @@ export interface ServerOptions {
 export interface HttpServer {
   /** The bare server, not yet listening: call `listen` on it, or hand it sockets. */
   readonly server: Server | Http2SecureServer
+  /** The HTTP/2 sessions open now. */
+  readonly sessions: ReadonlySet<Http2Session>
   /** Stops taking connections, lets requests end for at most `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>
   /** Swaps the certificate for new connections. */
@@ -101,6 +103,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket))
   return {
     server,
+    sessions,
     async close(graceMs) {
       closing = true
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
