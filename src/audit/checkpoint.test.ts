@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { StorageFaultError } from '../storage/storage.ts'
 import { openCheckpointer, type CheckpointerOptions, LogAlarm } from './checkpoint.ts'
 import { tilePath } from './tiles.ts'
 import { type FakeStore, fakeStore } from './testing/fake-store.ts'
@@ -200,6 +201,23 @@ test('a head that cannot be written is no alarm: it is tried again from the last
   assert.equal(await checkpointer.scrub(), 320)
   await checkpointer.close()
   assert.deepEqual([options.alarms, failures], [[], []])
+})
+
+test('P3: damage that the store itself finds is an alarm; a read that merely failed is not', async t => {
+  const home = await place(t)
+  const store = fakeStore(numbered(0, 10))
+  const options = optionsFor(home, store)
+  const checkpointer = await openCheckpointer(options)
+  const { read } = store
+  store.read = () => Promise.reject(new Error('too many open files'))
+  await assert.rejects(checkpointer.publish(), /too many/)
+  assert.equal(checkpointer.trusted, true)
+  store.read = () => Promise.reject(new StorageFaultError('a checksum does not hold'))
+  await assert.rejects(checkpointer.publish(), LogAlarm)
+  assert.equal(options.alarms.length, 1)
+  store.read = read
+  await assert.rejects(checkpointer.publish(), LogAlarm)
+  await checkpointer.close()
 })
 
 test('a checkpoint that is only lost is published again from the head kept beside the key', async t => {

@@ -9,7 +9,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import type { LogStore } from '../storage/storage.ts'
+import { type LogStore, StorageFaultError } from '../storage/storage.ts'
 import type { WorkerOptions, WorkerReply, WorkerRequest, WorkerState } from './checkpoint-worker.ts'
 import { packEntries, tileWidth } from './tiles.ts'
 
@@ -234,7 +234,12 @@ export class Checkpointer {
   }
 
   async #read(start: number, limit: number): Promise<Buffer[]> {
-    const entries = await this.#options.store.read(start, limit)
+    const entries = await this.#options.store.read(start, limit).catch((error: unknown) => {
+      // The store found the damage before us: its own checks failed.
+      if (error instanceof StorageFaultError)
+        throw this.#raise(`the store cannot give entry ${start}: ${error.message}`)
+      throw error
+    })
     if (entries.length === 0) throw this.#raise(`the store gives nothing from entry ${start}`)
     return entries
   }
