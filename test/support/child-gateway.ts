@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Entry } from '../../src/audit/events.ts'
 import { root } from '../sources.ts'
 import { LocalApi } from './local-api.ts'
@@ -28,10 +29,7 @@ export interface ChildGateway extends AsyncDisposable {
 
 /** Starts `sallyport serve` and resolves once it listens; rejects with what it said when it ends before that. */
 export async function spawnGateway(world: World): Promise<ChildGateway> {
-  const child = spawn(process.execPath, [main, 'serve', '--config', world.configFile], {
-    cwd: world.directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = serve(world)
   const said: string[] = []
   const ended = endOf(child)
   const url = await listening(child, said, ended)
@@ -55,6 +53,24 @@ export async function spawnGateway(world: World): Promise<ChildGateway> {
     [Symbol.asyncDispose]: () => gateway.kill(),
   }
   return gateway
+}
+
+/** Starts it and kills it after so many milliseconds, wherever in its start that is. */
+export async function killWhileStarting(world: World, ms: number): Promise<void> {
+  const child = serve(world)
+  const ended = endOf(child)
+  child.stdout!.resume()
+  child.stderr!.resume()
+  await sleep(ms)
+  child.kill('SIGKILL')
+  await ended
+}
+
+function serve(world: World): ChildProcess {
+  return spawn(process.execPath, [main, 'serve', '--config', world.configFile], {
+    cwd: world.directory,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 function endOf(child: ChildProcess): Promise<number | string> {
