@@ -91,7 +91,7 @@ test('a body that a rule reads is judged, bound to the digest, and its own bytes
   assert.equal(await send(text), '200')
   assert.equal(seen[0]?.body, text)
   assert.equal(seen[1]?.body, gzipSync(text).toString('latin1'))
-  assert.deepEqual(bodies.slice(0, 3), [{ n: 12345678901234567890 }, { n: 12345678901234567890 }, undefined])
+  assert.deepEqual(bodies.slice(0, 3), [JSON.parse(text), JSON.parse(text), undefined])
   assert.equal(new Set(digests).size, 4)
   assert.equal(digests[0], digests[4])
   assert.equal(await send('x'.repeat(1024 ** 2 + 1)), '413')

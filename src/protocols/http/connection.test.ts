@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../errors.ts'
-import { goodToken } from './fake-gateway.ts'
+import { fakeGateway, goodToken } from './fake-gateway.ts'
 import { raw, requestText, stage } from './test-stage.ts'
 
 const close = 'Connection: close'
@@ -145,4 +145,40 @@ test('P12: a thousand requests over one kept connection, and pipelined ones in o
   const urls = [...answer.matchAll(/"url":"([^"]+)"/g)].map(match => match[1])
   assert.deepEqual(urls, [...Array.from({ length: 1000 }, (_, i) => `/n/${i}`), '/last'])
   assert.equal(seen.length, 1001)
+})
+
+test('a call that needs a person is held as long as its client endures, then told how to come again', async t => {
+  const gateway = fakeGateway()
+  const held: number[] = []
+  gateway.decide = () => ({ effect: 'ask', reason: 'approval-required' })
+  gateway.approvals = {
+    async settle(_session, exchange) {
+      held.push(exchange.patience?.holdMs ?? 0)
+      const approval = { id: 'ap_1', state: 'pending', expiresAt: 0, retryAfterMs: 4500 }
+      const then = held.length === 1 ? 'resubmit' : 'retry-later'
+      return { granted: false, denial: { reason: 'approval-pending', approval: { ...approval, then } } }
+    },
+  }
+  const { port, seen } = await stage(t, undefined, { gateway })
+  const first = await raw(port, requestText('POST /x', ['Content-Length: 0', close]))
+  assert.match(first, /^HTTP\/1\.1 403 [^]*Retry-After: 5\r\n/)
+  const problem = JSON.parse(first.split('\r\n\r\n')[1]!) as Record<string, unknown>
+  assert.equal(problem['code'], 'approval-pending')
+  const { id, state, then } = problem['approval'] as Record<string, unknown>
+  assert.deepEqual({ id, state, then }, { id: 'ap_1', state: 'pending', then: 'resubmit' })
+  const second = await raw(port, requestText('GET /x', ['Prefer: respond-async, wait=7', close]))
+  assert.match(second, /^HTTP\/1\.1 429 [^]*Retry-After: 5\r\nX-RateLimit-Reset: 5\r\n/)
+  await raw(port, requestText('GET /x', ['Prefer: wait=86400', close]))
+  assert.deepEqual(held, [25_000, 7000, 600_000])
+  assert.equal(seen.length, 0)
+})
+
+test('a flood of refused credentials is counted, not written one by one', async t => {
+  const { port, gateway, open } = await stage(t, undefined)
+  const one = requestText('GET /', ['Authorization: Bearer wrong'])
+  await raw(port, one.repeat(50) + requestText('GET /', ['Authorization: Bearer wrong', close]))
+  assert.equal(gateway.entries.length, 20)
+  await open.close(0)
+  assert.equal(gateway.entries.length, 21)
+  assert.equal(gateway.entries.at(-1)?.attributes?.['suppressed'], 31)
 })

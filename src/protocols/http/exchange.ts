@@ -5,7 +5,7 @@
 import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Cleared, Denial, Exchange, Recorded, Reply, Seal } from '../../gateway/exchange.ts'
+import type { Cleared, Denial, Exchange, Patience, Recorded, Reply, Seal } from '../../gateway/exchange.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { HttpAction } from './action.ts'
@@ -45,6 +45,15 @@ export class HttpExchange implements Exchange {
       if (this.#parts.downstream.gone) this.#abort.abort(new GatewayError('client-gone'))
     }
     return this.#abort.signal
+  }
+
+  get patience(): Patience {
+    const { hold } = this.#parts.flavour.settings
+    const asked = this.#parts.head.waitSeconds
+    return {
+      holdMs: asked === undefined ? hold.default : Math.min(asked * 1000, hold.longest),
+      then: 'resubmit',
+    }
   }
 
   record(recorder: Recorder, given: Masker): void {

@@ -17,7 +17,7 @@ export interface FakeEntry {
   readonly attributes?: Readonly<Record<string, unknown>>
 }
 
-export interface FakeGateway extends Gateway {
+export interface FakeGateway extends Omit<Gateway, 'approvals'> {
   readonly entries: FakeEntry[]
   /** Entry kinds and marks of the tests, in the order they happened. */
   readonly diary: string[]
@@ -29,6 +29,7 @@ export interface FakeGateway extends Gateway {
   /** Awaited before an ending becomes durable. */
   beforeEnd: () => Promise<void>
   failBegin: GatewayError | undefined
+  approvals: Gateway['approvals']
   maskers: (profiles: readonly string[], secrets: readonly string[]) => Masker
   readonly leases: { readonly taken: number; readonly returned: number }
   /** Resolves when an entry of this kind is there. */

@@ -40,6 +40,8 @@ export interface RequestHead {
   readonly range: string | undefined
   readonly ifRange: string | undefined
   readonly agent: string | undefined
+  /** How long the client is ready to wait, from `Prefer: wait` (RFC 7240 section 4.3). */
+  readonly waitSeconds: number | undefined
   /** What the client presented, in the order of the places; never stored. */
   readonly tokens: readonly string[]
 }
@@ -56,6 +58,7 @@ interface Scan {
   range: string | undefined
   ifRange: string | undefined
   agent: string | undefined
+  wait: number | undefined
   options: string[] | undefined
   presented: Map<string, string> | undefined
 }
@@ -97,6 +100,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     range: scan.range,
     ifRange: scan.ifRange,
     agent: scan.agent,
+    waitSeconds: scan.wait,
     tokens,
   }
 }
@@ -121,6 +125,7 @@ function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {
     range: undefined,
     ifRange: undefined,
     agent: undefined,
+    wait: undefined,
     options: undefined,
     presented: undefined,
   }
@@ -180,6 +185,11 @@ function note(scan: Scan, name: string, value: string): void {
     case 'if-range':
       scan.ifRange = value
       break
+    case 'prefer': {
+      const seconds = /(?:^|[,;])[ \t]*wait=([0-9]{1,5})/i.exec(value)?.[1]
+      if (seconds !== undefined) scan.wait = Number(seconds)
+      break
+    }
     case 'user-agent':
       scan.agent ??= value
       break

@@ -112,6 +112,15 @@ export const commonSettings = {
     })
     .prefault({})
     .describe('Upstream connections'),
+  hold: z
+    .strictObject({
+      default: duration().prefault('25s').describe('For clients that do not say'),
+      longest: duration()
+        .prefault('10m')
+        .describe('For clients that say `Prefer: wait=<seconds>` (RFC 7240)'),
+    })
+    .prefault({})
+    .describe('How long a call that waits for a person is held before the client is told to come again'),
   websocket: z.boolean().default(true).describe('Whether WebSocket upgrades are taken'),
 }
 
