@@ -1,19 +1,19 @@
 import { toBytes } from './bytes.ts'
 
-/** Names with `*` (any text) and `?` (one byte), compared without case. */
+/** Names with `*` (any text) and `?` (one byte), compared without the case of ASCII letters. */
 export interface Glob {
   matches(name: string): boolean
 }
 
 /** Names are byte strings. A pattern costs at most its length times the name's. */
 export function compileGlobs(patterns: readonly string[]): Glob {
-  const lower = patterns.map(pattern => toBytes(pattern.toLowerCase()))
+  const lower = patterns.map(pattern => fold(toBytes(pattern)))
   const exact = new Set(lower.filter(pattern => !/[*?]/.test(pattern)))
   const open = lower.filter(pattern => /[*?]/.test(pattern))
   return {
     matches(name) {
       if (exact.size === 0 && open.length === 0) return false
-      const folded = name.toLowerCase()
+      const folded = fold(name)
       return exact.has(folded) || open.some(pattern => matchGlob(pattern, folded))
     },
   }
@@ -38,4 +38,9 @@ function matchGlob(pattern: string, name: string): boolean {
   }
   while (pattern[at] === '*') at++
   return at === pattern.length
+}
+
+/** In a byte string only ASCII may change its case: other bytes are parts of characters. */
+function fold(bytes: string): string {
+  return bytes.replace(/[A-Z]+/g, letters => letters.toLowerCase())
 }

@@ -23,6 +23,7 @@ export const email: Detector = {
       while (start > floor && local[text.charCodeAt(start - 1)] === 1) start--
       while (start < match.index && /[.'%-]/.test(text[start]!)) start++
       if (start === match.index) continue
+      if (isPassword(text, start)) continue
       const from = match.index + match[0].length
       const end = endOfDomain(text, from)
       if (end > from && !file.test(text.slice(from, end))) found(start, end, 'email')
@@ -34,7 +35,15 @@ export const email: Detector = {
 function endOfDomain(text: string, from: number): number {
   let end = endOfRun(text, from, { of: domain, limit: from + domainReach })
   while (end > from && (text[end - 1] === '.' || text[end - 1] === '-')) end--
-  const last = text.lastIndexOf('.', end - 1)
+  // In a slice: a search back through the whole text would be quadratic.
+  const last = from + text.slice(from, end).lastIndexOf('.')
   if (last <= from || text[from] === '.' || text[from] === '-') return from
   return /^(?:[A-Za-z\x80-\xff]{2,}|xn--[A-Za-z0-9-]+)$/.test(text.slice(last + 1, end)) ? end : from
+}
+
+/** In `scheme://user:password@host` what stands before the sign is no mailbox. */
+function isPassword(text: string, start: number): boolean {
+  return (
+    text[start - 1] === ':' && /:\/\/[^\s/:@]*:$/.test(text.slice(Math.max(0, start - localReach), start))
+  )
 }

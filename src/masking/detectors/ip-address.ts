@@ -12,33 +12,37 @@ export const ipAddress: Detector = {
   any: dot | colon,
   shortest: 4,
   find(text, found) {
-    each(text, { trigger: /\d+\./g, of: quad }, (start, end) => {
+    each(text, { mark: '.', of: quad }, (start, end) => {
       if (
         isIPv4(text.slice(start, end)) &&
         !/^(?:127\.|0\.0\.0\.0$|255\.255\.255\.255$)/.test(text.slice(start, end))
       )
         found(start, end, 'ip-address')
     })
-    each(text, { trigger: /[0-9a-fA-F]*:/g, of: groups }, (start, end) => {
+    each(text, { mark: ':', of: groups }, (start, end) => {
       const run = text.slice(start, end)
       if (end - start >= 4 && /\d/.test(run) && isIPv6(run) && run !== '::1') found(start, end, 'ip-address')
     })
   },
 }
 
-/** Calls back for each run of these bytes that holds a trigger and that no word touches; each byte is read once. */
+const longest = 45
+
+/** Calls back for each run of these bytes that holds the mark and that no word touches. */
 function each(
   text: string,
-  { trigger, of }: { trigger: RegExp; of: Uint8Array },
+  { mark, of }: { mark: string; of: Uint8Array },
   take: (start: number, end: number) => void,
 ): void {
-  for (let match = trigger.exec(text); match !== null; match = trigger.exec(text)) {
-    const start = match.index
-    let end = endOfRun(text, start, { of })
-    trigger.lastIndex = end
+  let floor = 0
+  for (let index = text.indexOf(mark); index >= 0; index = text.indexOf(mark, floor)) {
+    let start = index
+    while (start > floor && index - start <= longest && of[text.charCodeAt(start - 1)] === 1) start--
+    let end = endOfRun(text, index, { of })
+    floor = end
     // A sentence may end right after an address, and a name may stand before it.
     while (end > start && (text[end - 1] === '.' || (text[end - 1] === ':' && text[end - 2] !== ':'))) end--
-    if (end - start > 45 || isAlphanumericAt(text, start - 1) || isAlphanumericAt(text, end)) continue
+    if (end - start > longest || isAlphanumericAt(text, start - 1) || isAlphanumericAt(text, end)) continue
     if (((classAt(text, start - 1) | classAt(text, end)) & underscore) === 0) take(start, end)
   }
 }

@@ -9,6 +9,8 @@ const gapReach = 8
 const quotedReach = 4096
 const name = alphabet(/[A-Za-z0-9_.-]/)
 const bare = alphabet(/[^\s,;&|"'`<>()[\]{}\\]/)
+/** Masks and templates hold the bytes that end other values. */
+const standIn = /^(?:\[(?:masked|hash):[a-z0-9:-]{1,80}\]|\$\{[^}\n]{0,80}\}|\{\{[^}\n]{0,80}\}\})/i
 const schemes = /^(?:bearer|basic|token|digest|apikey|negotiate|aws4-hmac-sha256)$/i
 
 export const keyValues: Detector = {
@@ -84,7 +86,7 @@ function endOfQuoted(text: string, start: number, mark: string): number {
 
 /** A run without separators; after the name of a scheme (`Authorization: Bearer ...`) the next run belongs to it. */
 function endOfBare(text: string, start: number): number {
-  const bracketed = /^\[(?:masked|hash):[a-z0-9:-]{1,80}\]/i.exec(text.slice(start, start + 90))
+  const bracketed = standIn.exec(text.slice(start, start + 90))
   if (bracketed !== null) return start + bracketed[0].length
   const end = endOfRun(text, start, { of: bare })
   if (end - start > 16 || text[end] !== ' ' || !schemes.test(text.slice(start, end))) return end
