@@ -10,7 +10,7 @@ import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
-import { openAudit } from './audit/log.ts'
+import { type AuditLog, openAudit } from './audit/log.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { socketPath } from './config/local.ts'
@@ -194,19 +194,21 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
   const storage = await openEmbeddedStorage({ directory, config: config.storage })
   undo.defer(() => storage.close())
   const published = join(directory, 'log')
+  let audit: AuditLog | undefined
   const checkpointer = await openCheckpointer({
     directory: published,
     keyFiles: [join(directory, 'keys', 'log.key')],
     origin: config.origin,
     store: storage.log,
     onFailure: error => logger.warn('checkpoint not published', { error: error.message }),
-    onAlarm: fault,
+    onAlarm: alarm => (audit === undefined ? fault(alarm) : audit.distrust(alarm)),
   })
   undo.defer(() => checkpointer.close())
   const root = async (): Promise<string> => (await checkpointer.catchUp()).root
-  const audit = await openAudit({ store: storage.log, origin: config.origin, root, onFault: fault })
-  undo.defer(() => audit.close(closeGraceMs))
-  audit.onGrowth(() => checkpointer.grew())
-  for (const vkey of checkpointer.created) await audit.note('key.created', { purpose: 'log', vkey })
-  return { storage, audit, published, checkpoint: () => checkpointer.head }
+  audit = await openAudit({ store: storage.log, origin: config.origin, root, onFault: fault })
+  const opened = audit
+  undo.defer(() => opened.close(closeGraceMs))
+  opened.onGrowth(() => checkpointer.grew())
+  for (const vkey of checkpointer.created) await opened.note('key.created', { purpose: 'log', vkey })
+  return { storage, audit: opened, published, checkpoint: () => checkpointer.head }
 }

@@ -47,7 +47,10 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
   } catch (error) {
     session.totals.failed++
     const fault = asGatewayError(error)
-    const ended = await entry.fail(fault, { ...exchange.progress(), ...(await recording?.salvage()) })
+    // A store that can't be trusted any more takes no ending: the next start closes the intent as unknown (P2).
+    const ended = await entry
+      .fail(fault, { ...exchange.progress(), ...(await recording?.salvage()) })
+      .catch(() => undefined)
     await exchange.abort(fault, ended)
   }
 }
