@@ -59,7 +59,7 @@ const overrideHeaders = [
 ]
 
 /** What is done with a request header. */
-export type RequestRule = 'drop' | 'refuse' | 'cookie'
+export type RequestRule = 'drop' | 'refuse' | 'cookie' | 'encoding'
 
 /** The rules of a connection by lower-case name; what has no rule passes. Compiled once. */
 export function requestRules(
@@ -71,6 +71,7 @@ export function requestRules(
   for (const name of overrideHeaders) rules.set(name, 'refuse')
   for (const name of credentialHeaders) rules.set(name, 'drop')
   for (const name of claimHeaders) rules.set(name, 'drop')
+  rules.set('accept-encoding', 'encoding')
   for (const name of settings.headers.pass) rules.delete(name.toLowerCase())
   if (settings.headers.cookies.length > 0) rules.set('cookie', 'cookie')
   for (const name of settings.headers.strip) rules.set(name.toLowerCase(), 'drop')
@@ -106,4 +107,20 @@ export function keepCookies(value: string, names: readonly string[]): string {
 export function cookieName(text: string): string {
   const end = text.search(/[=;]/)
   return (end < 0 ? text : text.slice(0, end)).trim()
+}
+
+/** Encodings that the mask can look into. */
+const readable: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'br', 'deflate', 'zstd', 'identity', '*'])
+
+/** An `Accept-Encoding` without what could not be masked; as it stands where there is none of that. */
+export function acceptReadable(value: string): string {
+  const offers = value.split(',')
+  const kept = offers.filter(offer => readable.has(offer.split(';', 1)[0]!.trim().toLowerCase()))
+  if (kept.length === offers.length) return value
+  return kept.length === 0 ? 'identity' : kept.join(',').trim()
+}
+
+/** A masked value in the characters that a field may hold (RFC 9110 section 5.5): the mask's own words may not be. */
+export function fieldText(value: string): string {
+  return /[^\t\x20-\x7e\x80-\xff]/.test(value) ? value.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '*') : value
 }

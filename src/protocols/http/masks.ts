@@ -1,5 +1,6 @@
 /** Masks as HTTP needs them: two maskers as one, a head for the record, and the merging of reports. */
 import type { Masker, MaskReport } from '../../masking/masker.ts'
+import { fieldText } from './headers.ts'
 import type { RequestHead } from './request.ts'
 
 export const nothingMasked: MaskReport = { count: 0, kinds: [] }
@@ -52,7 +53,9 @@ export function maskedQuery(head: RequestHead, masker: Masker | undefined): stri
 export function maskedHeaders(headers: readonly string[], masker: Masker): string[] {
   const out = [...headers]
   if (masker.idle) return out
-  for (let i = 0; i < out.length; i += 2) out[i + 1] = masker.header(out[i]!.toLowerCase(), out[i + 1]!)
+  for (let i = 0; i < out.length; i += 2) {
+    out[i + 1] = fieldText(masker.header(out[i]!.toLowerCase(), out[i + 1]!))
+  }
   return out
 }
 

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import type { MaskedReply, Reply } from '../../gateway/exchange.ts'
 import type { MaskedBody, Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
-import { connectionOptions, cookieName, hopByHop } from './headers.ts'
+import { connectionOptions, cookieName, fieldText, hopByHop } from './headers.ts'
 import { mergeReports, nothingMasked, once } from './masks.ts'
 import type { Call } from './upstream.ts'
 
@@ -95,7 +95,7 @@ function readReplyHead(raw: readonly string[], context: ReplyContext, masker: Ma
         break
       default:
     }
-    headers.push(name, masker.idle ? value : masker.header(lower, value))
+    headers.push(name, masker.idle ? value : fieldText(masker.header(lower, value)))
   }
   const dropped = options && connectionOptions(options)
   return { headers: dropped ? without(headers, dropped) : headers, type, encodings, length }
@@ -143,8 +143,10 @@ export class MaskedHttpReply implements MaskedReply {
     return this.#call.status
   }
 
+  /** Free text that only people read (RFC 9112 section 4); left out where it could not be sent on. */
   get reason(): string {
-    return this.#call.reason
+    const { reason } = this.#call
+    return /^[\t\x20-\x7e]*$/.test(reason) && this.#masker.idle ? reason : ''
   }
 
   record(recorder: Recorder): void {
@@ -205,7 +207,7 @@ export class MaskedHttpReply implements MaskedReply {
       if (this.#altered && ofExactBody.has(lower)) continue
       kept.push(
         trailers[i]!,
-        this.#masker.idle ? trailers[i + 1]! : this.#masker.header(lower, trailers[i + 1]!),
+        this.#masker.idle ? trailers[i + 1]! : fieldText(this.#masker.header(lower, trailers[i + 1]!)),
       )
     }
     return kept

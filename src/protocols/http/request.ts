@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../errors.ts'
 import { canonicalHost, canonicalPath, judgedPath, parseQuery, type QueryPart, splitTarget } from './codec.ts'
 import type { CredentialPlaces } from './flavour.ts'
-import { connectionOptions, keepCookies, type RequestRule } from './headers.ts'
+import { acceptReadable, connectionOptions, keepCookies, type RequestRule } from './headers.ts'
 import type { CommonSettings } from './settings.ts'
 
 /** What a connection knows in advance about its requests. */
@@ -141,6 +141,7 @@ function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {
     const rule = policy.rules.get(lower)
     if (rule === undefined) scan.headers.push(name, value)
     else if (rule === 'refuse') throw invalid(`the header ${lower} would change what runs`)
+    else if (rule === 'encoding') scan.headers.push(name, acceptReadable(value))
     else if (rule === 'cookie') {
       const kept = keepCookies(value, settings.cookies)
       if (kept !== '') scan.headers.push(name, kept)

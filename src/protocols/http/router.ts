@@ -14,7 +14,7 @@ export interface RouterOptions {
 }
 
 /** Exactly this spelling: what follows the name is the connection's own path, made canonical there. */
-const prefixed = /^\/c\/([a-z0-9]+(?:-[a-z0-9]+)*)(?=[/?]|$)/
+const prefixed = /^\/c\/([a-z0-9-]{1,63})(?=[/?]|$)/
 
 /** For `createHttpServer`. A name that no connection borne by HTTP has is nobody's. */
 export function routeByAddress(options: RouterOptions): (request: IncomingMessage) => Routed | undefined {

@@ -357,3 +357,12 @@ test('P8: ranges are not asked for where a mask applies, and a partial answer is
   await raw(open.port, requestText('GET /', [close, 'Range: bytes=0-3']))
   assert.match(JSON.stringify(open.seen), /"Range","bytes=0-3"/)
 })
+
+test('P8: encodings that can’t be looked into are not asked for', async t => {
+  const { port, seen } = await stage(t, undefined)
+  await raw(port, requestText('GET /', [close, 'Accept-Encoding: dcb, gzip;q=0.5, br']))
+  await raw(port, requestText('GET /', [close, 'Accept-Encoding: gzip,  br']))
+  await raw(port, requestText('GET /', [close, 'Accept-Encoding: compress']))
+  const asked = seen.map(each => each.rawHeaders[each.rawHeaders.indexOf('Accept-Encoding') + 1])
+  assert.deepEqual(asked, ['gzip;q=0.5, br', 'gzip,  br', 'identity'])
+})
