@@ -78,6 +78,7 @@ function binary(type: ContentType, { finder, tally }: By): Transform {
   throw unable(`${what} can not be looked into; a mask profile with \`binary: pass\` would let it by`)
 }
 
+const mostBlank = 1024
 const utf8Mark = '\xef\xbb\xbf'
 
 /** Decides by the first bytes: text in UTF-16 or UTF-32 is refused, JSON under another name is taken as JSON. */
@@ -96,16 +97,14 @@ function sniffing(by: By, shape: 'json' | 'ndjson' | 'sse' | 'text' | 'unknown')
       return createJsonMask(finder, { ...limits, lines: shape === 'ndjson' })
     if (shape === 'sse') return createSseMask(finder, limits)
     const json = looksLikeJson(head)
-    if (json === undefined && !last) return undefined
-    return json === true ? createJsonMask(finder, limits) : createTextMask(finder, limits)
+    if (json === undefined && !last && head.length < mostBlank) return undefined
+    // After that much white space JSON is tried, and goes on as text where it is none.
+    return json !== false ? createJsonMask(finder, limits) : createTextMask(finder, limits)
   }
 
   function begin(last: boolean): string {
     chosen = choose(last)
-    if (chosen === undefined) {
-      if (head.length > limits.maxBuffered) throw unable('the body begins with too much white space')
-      return ''
-    }
+    if (chosen === undefined) return ''
     // A byte order mark is no part of the JSON.
     const mark = head.startsWith(utf8Mark) ? utf8Mark : ''
     const text = head

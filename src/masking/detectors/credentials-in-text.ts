@@ -61,13 +61,14 @@ export const awsSecretKey: Detector = {
 }
 
 /** The runs of at least `shortest` of these bytes, each byte read once. */
-function* runs(text: string, of: Alphabet, shortest: number): Generator<readonly [number, number]> {
-  for (let index = 0; index < text.length; index++) {
-    if (of[text.charCodeAt(index)] !== 1) continue
+function runs(text: string, of: Alphabet, shortest: number): readonly (readonly [number, number])[] {
+  const found: [number, number][] = []
+  for (let index = 0; index + shortest <= text.length; index++) {
     const end = endOfRun(text, index, { of })
-    if (end - index >= shortest) yield [index, end]
+    if (end - index >= shortest) found.push([index, end])
     index = end
   }
+  return found
 }
 
 function isAlone(text: string, start: number, end: number): boolean {

@@ -2,6 +2,8 @@
 
 const endings =
   /(?:password|passwd|passphrase|pwd|secret|secretkey|apikey|appkey|applicationkey|privatekey|accesskey|accountkey|sharedaccesskey|signingkey|encryptionkey|servicekey|masterkey|(?:access|refresh|id|auth|api|bearer|session|client|security|share|oauth|private|deploy|bot|user|webhook|csrf|xsrf)token)$/
+/** The last byte of every such name: most others are done with here. */
+const couldEnd = /[deknstyDEKNSTY\d_.-]$/
 const whole = new Set([
   'token',
   'authorization',
@@ -28,7 +30,7 @@ export function normalizedName(name: string): string {
 
 /** True where a field of this name holds a secret: `db_password`, `clientSecret`, `X-Api-Key`, but not `next_token`. */
 export function isSecretName(name: string): boolean {
-  if (name.length < 3 || name.length > longestName) return false
+  if (name.length < 3 || name.length > longestName || !couldEnd.test(name)) return false
   const normalized = normalizedName(name)
   return whole.has(normalized) || endings.test(normalized)
 }
