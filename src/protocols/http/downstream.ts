@@ -117,8 +117,12 @@ export class Downstream {
     this.#ended = true
     if (this.#http2) {
       ;(this.response as unknown as Http2ServerResponse).stream?.close(constants.NGHTTP2_INTERNAL_ERROR)
-    } else if (this.request.socket.destroyed) this.response.destroy()
-    else this.request.socket.resetAndDestroy()
+      return
+    }
+    const { socket } = this.request
+    // Only a bare TCP socket can be reset; of TLS the missing end is as plain (RFC 8446 section 6.1).
+    if (socket.destroyed || 'encrypted' in socket) this.response.destroy()
+    else socket.resetAndDestroy()
   }
 }
 

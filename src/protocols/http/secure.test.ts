@@ -153,6 +153,30 @@ test('HTTP/1.1 on a TLS listener', async t => {
   await once(response, 'end')
 })
 
+test('HTTP/1.1 on TLS: an upstream that dies midway cuts the answer', async t => {
+  const { port, gateway } = await stage(
+    t,
+    (request, response) => {
+      response.writeHead(200)
+      response.write('half', () => request.socket.destroy())
+    },
+    { server: { tls: testCertificate } },
+  )
+  const request = httpsRequest({
+    port,
+    host: 'localhost',
+    ca: testCertificate.cert,
+    headers: auth,
+    agent: false,
+  })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.resume()
+  await assert.rejects(once(response, 'end'))
+  assert.equal(response.complete, false)
+  assert.equal((await gateway.until('action.failed')).error?.code, 'upstream-invalid')
+})
+
 test('upstream TLS is verified: its own CA, a client certificate, and a stranger is refused', async t => {
   let authorized = false
   const upstream = createHttpsServer(
