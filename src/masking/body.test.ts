@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { once } from 'node:events'
+import {
+  brotliCompressSync,
+  constants,
+  createDeflate,
+  deflateSync,
+  gzipSync,
+  inflateSync,
+  zstdCompressSync,
+} from 'node:zlib'
 import { maskingSection } from '../config/masking.ts'
 import { createMasking } from './masking.ts'
 import type { MaskReport } from './masker.ts'
 
 const config = maskingSection.parse({
-  profiles: { pictures: { detectors: ['personal'], binary: 'pass' } },
+  profiles: {
+    pictures: { detectors: ['personal'], binary: 'pass' },
+    fields: { keys: ['*_pin'] },
+    paths: { paths: ['$.x'] },
+  },
   max_buffered: '64KiB',
   max_decoded: '8MiB',
   max_expansion: 100,
@@ -163,6 +176,36 @@ describe('P8: types of content', () => {
     assert.equal(out, '{"password": [masked:secret], "x": "[masked:aws-access-key-id]"')
   })
 
+  test('P8: keys select values in text too, and paths refuse what only claims to be JSON', async () => {
+    const how = { type: 'application/json', profiles: ['fields'] }
+    const broken = '{"a": oops, "my_pin": "12 34", my_pin=5678}'
+    assert.equal(
+      (await send(broken, how)).out,
+      '{"a": oops, "my_pin": "[masked:field]", my_pin=[masked:field]}',
+    )
+    await assert.rejects(async () => send(broken, { ...how, profiles: ['paths'] }), refused)
+    assert.equal((await send(broken, { type: 'text/plain', profiles: ['paths'] })).out, broken)
+  })
+
+  test('P8: an escape that a chunk ends in is still an escape', async () => {
+    const text = '{"a":"x\\\\\\" y\\\\","my_pin":"1","b":"\\u0022","c_pin":"2"}'
+    for (let size = 1; size < 12; size++)
+      assert.equal(
+        (await send(text, { type: 'application/json', profiles: ['fields', 'paths'], size })).out,
+        text.replace('"1"', '"[masked:field]"').replace('"2"', '"[masked:field]"'),
+      )
+  })
+
+  test('P4: a lent value of several lines is found in text', async () => {
+    const secret = 'first-line\nsecond-line\nthird'
+    const { out } = await send(`a ${secret} b\nc ${secret}\n`, {
+      type: 'text/plain',
+      secrets: [secret],
+      size: 4,
+    })
+    assert.equal(out, 'a [masked:credential] b\nc [masked:credential]\n')
+  })
+
   test('P12: JSON goes out while it comes', async () => {
     async function* source(): AsyncGenerator<Buffer> {
       yield Buffer.from('{"list":[1,2,3,"ana@example.com","un')
@@ -209,6 +252,29 @@ describe('P8: content encodings', () => {
     const none = (async function* (): AsyncGenerator<Buffer> {})()
     for (const encodings of [['compress'], ['gzip', 'x'], ['gzip', 'br', 'gzip', 'br'], ['constructor']])
       assert.throws(() => masker.body(none, { type, encodings }), refused)
+  })
+
+  test('P4: no part of a compressed body goes out that begins a lent value', async () => {
+    const deflate = createDeflate()
+    const parts: Buffer[] = []
+    deflate.on('data', (part: Buffer) => parts.push(part))
+    for (const text of ['some text, then sekret-', 'value-1 and more']) {
+      deflate.write(text)
+      await new Promise<void>(resolve => deflate.flush(constants.Z_SYNC_FLUSH, resolve))
+    }
+    deflate.end()
+    await once(deflate, 'end')
+    async function* source(): AsyncGenerator<Buffer> {
+      yield* parts
+    }
+    const masker = masking.masker([], { secrets: ['sekret-value-1'] })
+    const { body } = masker.body(source(), { type, encodings: ['deflate'] })
+    const seen: Buffer[] = []
+    await assert.rejects(async () => {
+      for await (const chunk of body) seen.push(chunk)
+    }, refused)
+    const shown = inflateSync(Buffer.concat(seen), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
+    assert.ok(!shown.includes('sekret'))
   })
 
   test('P12: a bomb is cut at the ratio and at the limit', async () => {

@@ -94,7 +94,7 @@ function sniffing(by: By, shape: 'json' | 'ndjson' | 'sse' | 'text' | 'unknown')
     if (shape === 'unknown' && !looksTextual(head))
       return binary({ essence: '', charset: '', boundary: '' }, by)
     if (shape === 'json' || shape === 'ndjson')
-      return createJsonMask(finder, { ...limits, lines: shape === 'ndjson' })
+      return createJsonMask(finder, { ...limits, declared: true, lines: shape === 'ndjson' })
     if (shape === 'sse') return createSseMask(finder, limits)
     const json = looksLikeJson(head)
     if (json === undefined && !last && head.length < mostBlank) return undefined

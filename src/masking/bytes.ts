@@ -12,8 +12,3 @@ export function toBytes(text: string): string {
 export function fromBytes(bytes: string): string {
   return ascii.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
 }
-
-/** True for a byte that continues a UTF-8 character. */
-export function isContinuation(code: number): boolean {
-  return (code & 0xc0) === 0x80
-}

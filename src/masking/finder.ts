@@ -1,6 +1,7 @@
 /** What a masker's rules and literal secrets find in one piece of text, and what is put in its place. */
-import { fromBytes, isContinuation, toBytes } from './bytes.ts'
+import { fromBytes, toBytes } from './bytes.ts'
 import { classesOf } from './detectors/characters.ts'
+import { findNamedValues } from './detectors/key-values.ts'
 import { kindOfSecret, isPlaceholder } from './detectors/secret-names.ts'
 import { type Unescaped, unescapeJson } from './escapes.ts'
 import type { Literals } from './literals.ts'
@@ -16,7 +17,7 @@ export interface Finder {
   readonly shortest: number
   /** `before`: what stands before the text. `bits`: the classes of its bytes, where known. */
   find(text: string, before: string, bits?: number): readonly Span[]
-  /** As `find`, and looks behind JSON escapes where there are any. */
+  /** As `find`, for text without a known form: behind JSON escapes too, and what names beside a value select. */
   findEscaped(text: string, before: string): readonly Span[]
   /** The kind under which a field's value is masked whole, or undefined. */
   kindOfField(facts: FieldFacts, name: string, value: string): string | undefined
@@ -58,6 +59,16 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
     return mergeSpans(spans)
   }
 
+  /** Fields that rules select are masked in text too, where the name stands beside the value. */
+  function findNamed(text: string, before: string): readonly Span[] {
+    const spans = find(text, before)
+    if (!rules.namesFields) return spans
+    const named: Span[] = []
+    const selected = (name: string): boolean => rules.field(name).selected
+    findNamedValues(text, selected, (start, end) => named.push({ start, end, kind: fieldKind }))
+    return named.length === 0 ? spans : mergeSpans([...spans, ...named])
+  }
+
   const replace = (kind: string, bytes: string): string => {
     tally.hit(kind)
     return replacement(rules.wayOf(kind), { kind, bytes }, rules.hashKey)
@@ -69,10 +80,10 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
     shortest: Math.min(shortest, literals.shortest),
     find,
     findEscaped(text, before) {
-      const plain = find(text, before)
+      const plain = findNamed(text, before)
       if (!text.includes('\\u')) return plain
       const unescaped = unescapeJson(text)
-      const behind = find(unescaped.bytes, before).map(span => rawSpan(unescaped, span))
+      const behind = findNamed(unescaped.bytes, before).map(span => rawSpan(unescaped, span))
       return mergeSpans([...plain, ...behind])
     },
     kindOfField(facts, name, value) {
@@ -102,9 +113,7 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
 
 /** Where the span of an unescaped text stands in the raw one; an escape is never cut in two. */
 export function rawSpan(unescaped: Unescaped, span: Span): Span {
-  let end = span.end
-  while (end < unescaped.bytes.length && isContinuation(unescaped.bytes.charCodeAt(end))) end++
-  return { start: unescaped.origin[span.start]!, end: unescaped.origin[end]!, kind: span.kind }
+  return { start: unescaped.origin[span.start]!, end: unescaped.origin[span.end]!, kind: span.kind }
 }
 
 /** Patterns are written for characters, so the text is shown to them as such and the ranges are counted in bytes. */

@@ -2,6 +2,8 @@ import { toBytes } from './bytes.ts'
 
 /** Names with `*` (any text) and `?` (one byte), compared without the case of ASCII letters. */
 export interface Glob {
+  /** True where it matches nothing. */
+  readonly empty: boolean
   matches(name: string): boolean
 }
 
@@ -10,9 +12,11 @@ export function compileGlobs(patterns: readonly string[]): Glob {
   const lower = patterns.map(pattern => fold(toBytes(pattern)))
   const exact = new Set(lower.filter(pattern => !/[*?]/.test(pattern)))
   const open = lower.filter(pattern => /[*?]/.test(pattern))
+  const empty = patterns.length === 0
   return {
+    empty,
     matches(name) {
-      if (exact.size === 0 && open.length === 0) return false
+      if (empty) return false
       const folded = fold(name)
       return exact.has(folded) || open.some(pattern => matchGlob(pattern, folded))
     },

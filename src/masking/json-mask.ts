@@ -15,6 +15,8 @@ import { type Transform, unable } from './transform.ts'
 
 export interface JsonOptions {
   readonly maxBuffered: number
+  /** The body is declared to be JSON: where it is not, paths can not be followed, and it is refused. */
+  readonly declared?: boolean
   /** Values are on lines of their own (NDJSON): after a line that is not JSON the next one is tried again. */
   readonly lines?: boolean
 }
@@ -368,6 +370,8 @@ class JsonMask implements Transform {
 
   /** No JSON from here on: the rest is masked as text, and knows the key that it may be the value of. */
   #giveUp(text: string, index: number): string {
+    if (this.#options.declared === true && this.#finder.rules.paths.length > 0)
+      throw unable('the JSON is not valid, so the paths of a mask can not be followed')
     const out = this.#out + text.slice(this.#copied, index)
     const mask = createTextMask(this.#finder, this.#textOptions())
     this.#text = mask

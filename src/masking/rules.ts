@@ -34,6 +34,8 @@ export interface Rules {
   /** True where there is nothing to look for. */
   readonly empty: boolean
   readonly hashKey: string | undefined
+  /** True where any `keys` are given. */
+  readonly namesFields: boolean
   /** Of a JSON key or form field, as a byte string. */
   field(name: string): FieldFacts
   header(name: string): boolean
@@ -86,6 +88,7 @@ export function compileRules(
     binary: profiles.some(profile => profile.binary === 'refuse') ? 'refuse' : 'pass',
     empty: kinds.size === 0,
     hashKey,
+    namesFields: !keys.empty,
     field: remembering(name => ({
       selected: keys.matches(name),
       hex: hexKeys.matches(name),

@@ -1,8 +1,9 @@
 /** Secrets that are named where they stand: `password=...`, `"secret": "..."`, `<token>...</token>`, headers. */
 import { alphabet, colon, endOfRun, equals, greater } from './characters.ts'
-import type { Detector, Found } from './detector.ts'
+import type { Detector } from './detector.ts'
 import { isPlaceholder, isSecretName, kindOfSecret } from './secret-names.ts'
 
+/** Shared, and so set anew by each search. */
 const separator = /[=:>]/g
 const nameReach = 64
 const gapReach = 8
@@ -26,14 +27,31 @@ export const keyValues: Detector = {
   any: equals | colon | greater,
   shortest: 5,
   find(text, found) {
-    const search = separator
-    search.lastIndex = 0
-    for (let match = search.exec(text); match !== null; match = search.exec(text)) {
-      const key = nameBefore(text, match.index)
-      if (key === '' || !isSecretName(key)) continue
-      search.lastIndex = Math.max(match.index + 1, takeValue(text, { after: match.index + 1, key }, found))
-    }
+    findNamedValues(text, isSecretName, (start, end, key) => {
+      const value = text.slice(start, end)
+      if (!isPlaceholder(value)) found(start, end, kindOfSecret(key, value))
+    })
   },
+}
+
+/** Calls back with each value that stands beside a name that is asked for. */
+export function findNamedValues(
+  text: string,
+  isAsked: (name: string) => boolean,
+  take: (start: number, end: number, name: string) => void,
+): void {
+  separator.lastIndex = 0
+  let resume = 0
+  for (let match = separator.exec(text); match !== null; match = separator.exec(text)) {
+    resume = match.index + 1
+    const key = nameBefore(text, match.index)
+    if (key !== '' && isAsked(key)) {
+      const [start, end] = valueAfter(text, resume)
+      if (end > start) take(start, end, key)
+      resume = Math.max(resume, end)
+    }
+    separator.lastIndex = resume
+  }
 }
 
 /** The name that ends before `index`: bare, quoted, with an escaped quote, or in brackets (`user[password]`). */
@@ -52,21 +70,18 @@ function isGap(code: number): boolean {
   return code === 32 || code === 9 || code === 34 || code === 39 || code === 92 || code === 93 || code === 96
 }
 
-/** Reports the value that follows and returns where the search goes on. */
-function takeValue(text: string, from: { after: number; key: string }, found: Found): number {
-  let start = from.after
+/** The range of the value that follows a separator, quotes left out. */
+function valueAfter(text: string, after: number): readonly [number, number] {
+  let start = after
   const limit = Math.min(text.length, start + gapReach)
   while (start < limit && /[ \t\\=>:]/.test(text[start]!)) start++
   const mark = text[start]
-  let end = -1
   if (mark === '"' || mark === "'" || mark === '`') {
     start++
-    end = endOfQuoted(text, start, mark)
+    const end = endOfQuoted(text, start, mark)
+    if (end >= 0) return [start, end]
   }
-  if (end < 0) end = endOfBare(text, start)
-  const value = text.slice(start, end)
-  if (!isPlaceholder(value)) found(start, end, kindOfSecret(from.key, value))
-  return end
+  return [start, endOfBare(text, start)]
 }
 
 /** The closing quote on the same line, -1 where there is none near. An escaped quote closes what one opened. */
