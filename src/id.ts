@@ -13,9 +13,14 @@ export function newId(prefix: string, now = Date.now()): string {
     randomFillSync(pool)
     used = 0
   }
-  let time = ''
-  for (let rest = now, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = alphabet[rest % 32] + time
   let random = ''
   for (let i = 0; i < 16; i++) random += alphabet[pool[used++]! & 31]
-  return `${prefix}_${time}${random}`
+  return timePrefix(prefix, now) + random
+}
+
+/** What every id made at this millisecond begins with: it sorts after all earlier ids and before all later ones. */
+export function timePrefix(prefix: string, at: number): string {
+  let time = ''
+  for (let rest = at, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = alphabet[rest % 32] + time
+  return `${prefix}_${time}`
 }

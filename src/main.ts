@@ -9,6 +9,7 @@ import { createApi } from './api/handler.ts'
 import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
+import { findEntryIn } from './approvals/find-entry.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
 import { type AuditLog, openAudit } from './audit/log.ts'
 import { systemClock } from './clock.ts'
@@ -81,11 +82,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     limits: config.limits,
     base,
     authorities: config.public_url === undefined ? [] : [new URL(config.public_url).host],
-    route: {
-      connection: name => table.mount(name),
-      domain: config.domain,
-      pages: pages({ services, api, identify }),
-    },
+    table,
+    domain: config.domain,
+    pages: pages({ services, api, identify }),
   })
   undo.defer(() =>
     Promise.all(listeners.map(({ server }) => server.close(closeGraceMs))).then(() => undefined),
@@ -107,6 +106,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     close(graceMs = closeGraceMs) {
       closing ??= (async () => {
         reloader.close()
+        services.approvals.stop()
         await Promise.all(listeners.map(({ server }) => server.close(graceMs)))
         await table.close(graceMs)
         await running.disposeAsync()
@@ -141,7 +141,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const sessions = new OpenSessions(audit, systemClock, { idleMs: idle, maxMs: max_age })
   sessions.onEnd(session => recordings.forget(session.id))
   undo.defer(() => sessions.closeAll('shutdown'))
-  const approvals = new Approvals({ state: storage.state, audit, clock: systemClock })
+  const consent = { state: storage.state, audit, clock: systemClock, findEntry: findEntryIn(storage) }
+  const approvals = new Approvals(consent)
   await approvals.start()
   undo.defer(() => approvals.stop())
 

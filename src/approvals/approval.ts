@@ -11,14 +11,18 @@ export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'can
 export interface Vote {
   readonly by: Principal
   readonly effect: 'approve' | 'deny'
-  /** The approver group that the voter stands for. */
-  readonly group: string
+  /** What of the terms names the voter: `group:sre`, `user:ana@example.com`, `role:approver`. */
+  readonly groups: readonly string[]
   readonly reason?: string
-  /** `api`, `cli`, `console`, `slack`. */
-  readonly channel: string
+  /** How it reached the gateway, as the gateway knows it. */
+  readonly channel: Channel
+  /** What the voter's client called itself. */
+  readonly via?: string
   /** Milliseconds since the epoch. */
   readonly at: number
 }
+
+export type Channel = 'api' | 'slack'
 
 /**
  * A person's consent to one exact action, the same for every protocol. The action is named by its digest, so what
@@ -32,6 +36,9 @@ export interface Approval {
   readonly requesterKey: string
   readonly session: string
   readonly connection: string
+  readonly protocol: string
+  /** Changes when anything of the connection's configuration does. */
+  readonly connectionVersion: string
   readonly sensitivity: string
   readonly operation: string
   readonly risk: string
@@ -51,12 +58,28 @@ export interface Approval {
   readonly expiresAt: number
   /** Why it ended, for `cancelled` and `expired`. */
   readonly endReason?: string
-  /** Entry kinds that this state has still to write: a crash between the two is made good at the next start. */
-  readonly owed: readonly string[]
 }
 
-export function isOpen({ state }: Approval): boolean {
+export function isOpen({ state }: Pick<Approval, 'state'>): boolean {
   return state === 'pending' || state === 'approved'
+}
+
+/** An ended approval answers for its action until its time is over; after that the same action may be asked anew. */
+export function answersStill(
+  { state, expiresAt }: Pick<Approval, 'state' | 'expiresAt'>,
+  now: number,
+): boolean {
+  switch (state) {
+    case 'pending':
+    case 'approved':
+      return true
+    case 'denied':
+    case 'consumed':
+      return now < expiresAt
+    case 'expired':
+    case 'cancelled':
+      return false
+  }
 }
 
 /** What every entry about an approval, and the entry of the call that used it, says of it. */
@@ -71,5 +94,25 @@ export function approvalFacts(approval: Approval): Record<string, unknown> {
     quorum: terms.quorum,
     approvers: votes.filter(vote => vote.effect === 'approve').map(vote => vote.by.email ?? vote.by.id),
     ...(preview?.fingerprint === undefined ? {} : { preview: `sha256:${preview.fingerprint}` }),
+  }
+}
+
+/** The attributes of every entry about an approval. */
+export function approvalEntry(approval: Approval): Record<string, unknown> {
+  return {
+    session: approval.session,
+    subject: approval.requester,
+    operation: approval.operation,
+    risk: approval.risk,
+    resource: approval.resource,
+    connection: {
+      name: approval.connection,
+      protocol: approval.protocol,
+      sensitivity: approval.sensitivity,
+    },
+    policy: approval.policyVersion,
+    approval: approvalFacts(approval),
+    expires: new Date(approval.expiresAt).toISOString(),
+    ...(approval.endReason === undefined ? {} : { reason: approval.endReason }),
   }
 }

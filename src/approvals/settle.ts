@@ -5,209 +5,169 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
-import type { ActionPreview, Denial, Exchange } from '../gateway/exchange.ts'
+import type { ActionPreview, Exchange } from '../gateway/exchange.ts'
 import type { ApprovalStep } from '../gateway/gateway.ts'
 import type { Session } from '../gateway/session.ts'
 import type { Masker } from '../masking/masker.ts'
 import type { Action } from '../model/action.ts'
 import type { ApprovalTerms, Decision } from '../model/decision.ts'
-import { type Approval, approvalFacts } from './approval.ts'
-import type { Approvals } from './approvals.ts'
+import { type Approval, approvalEntry, approvalFacts, isOpen } from './approval.ts'
+import type { Approvals, Shown } from './approvals.ts'
+import { connectionVersion } from './connection-version.ts'
+import { abandoned, outdated, refusalOfEnded, type Settled, stillPending, used, voided } from './refusals.ts'
 
-type Settled = Awaited<ReturnType<ApprovalStep['settle']>>
-
-/** Asks again, at the moment of use, what was asked before the wait: identity, connection, policy. */
+/**
+ * Asks again, at the moment of use, what was asked before the wait: is the credential still good, the connection the
+ * one that was shown, the policy the one that asked. A fault rejects, and nothing runs.
+ */
 export type Recheck = (
   session: Session,
   action: Action,
-) => { readonly ok: true } | { readonly ok: false; readonly reason: string }
+  approval: Approval,
+) => Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }>
+
+/** A consent given ahead for more than one action: a grant, broken glass. */
+export interface Coverage {
+  /** What the entry says of the consent that covers this ask; undefined: none does. */
+  covering(
+    session: Session,
+    action: Action,
+    terms: ApprovalTerms,
+  ): { readonly id: string; readonly facts: Readonly<Record<string, unknown>> } | undefined
+}
 
 export interface SettleParts {
   readonly approvals: Approvals
-  readonly audit: Audit
+  readonly audit: Pick<Audit, 'note'>
   readonly clock: Clock
   readonly recheck: Recheck
+  /** In order; the first that covers an ask is named. */
+  readonly coverage?: readonly Coverage[]
   /** Masks what the approver sees of a request. */
   readonly masker: (session: Session, decision: Decision) => Masker
 }
 
-/** Clients are told to come back after this long. */
-const retryAfterMs = 5000
+interface Question {
+  readonly session: Session
+  readonly exchange: Exchange
+  readonly decision: Decision
+  readonly terms: ApprovalTerms
+}
 
 export function createApprovalStep(parts: SettleParts): ApprovalStep {
   return {
     async settle(session, exchange, decision) {
       const terms = decision.approval
       if (terms === undefined) throw new GatewayError('internal', { internal: 'an ask without terms' })
-      const approval = await attach(parts, session, { exchange, decision, terms })
-      const ended = refusalOfEnded(approval)
-      if (ended !== undefined) return ended
+      const question = { session, exchange, decision, terms }
+      const covered = await settleByCoverage(parts, question)
+      if (covered !== undefined) return covered
+      const approval = await attach(parts, question)
       const waited = await hold(parts, exchange, approval)
-      if (waited.state === 'approved') return await use(parts, session, { exchange, approval: waited })
-      return refusalOfEnded(waited) ?? stillPending(waited, exchange)
+      // A client that left is not there to take the answer: the approval stays for its return.
+      if (exchange.signal.aborted && isOpen(waited)) return await abandon(parts, waited)
+      if (waited.state === 'approved') return await use(parts, question, waited)
+      if (waited.state !== 'pending') return refusalOfEnded(waited)
+      // Consent for more than this action may have come while it was held.
+      return (await settleByCoverage(parts, question, waited)) ?? stillPending(waited, exchange)
     },
   }
 }
 
-interface Question {
-  readonly exchange: Exchange
-  readonly decision: Decision
-  readonly terms: ApprovalTerms
+/** What was asked for by itself needs nobody any more. */
+async function settleByCoverage(
+  { coverage = [], approvals }: SettleParts,
+  { session, exchange, terms }: Question,
+  asked?: Approval,
+): Promise<Settled | undefined> {
+  for (const each of coverage) {
+    const found = each.covering(session, exchange.action, terms)
+    if (found === undefined) continue
+    const { connection, subject } = session
+    const digest = exchange.action.digest()
+    const open = asked ?? (await approvals.findFor({ requester: subject, connection, digest }))
+    if (open !== undefined && isOpen(open))
+      await approvals.cancel(open.id, `covered by ${found.id}`).catch(unlessConflict)
+    return { granted: true, facts: { ...found.facts, digest: `sha256:${digest}` } }
+  }
+  return undefined
 }
 
 /** The same action by the same requester attaches to the approval that there is; so a retry storm asks once. */
-async function attach(
-  { approvals, masker, clock }: SettleParts,
-  session: Session,
-  question: Question,
-): Promise<Approval> {
-  const { exchange, decision, terms } = question
+async function attach(parts: SettleParts, question: Question, preview?: ActionPreview): Promise<Approval> {
+  const { session, exchange, decision, terms } = question
   const { action } = exchange
-  const digest = action.digest()
-  const about = { requester: session.subject, connection: session.connection, digest }
-  const known = await approvals.findFor(about)
-  if (known !== undefined && answersStill(known, clock.now())) {
-    if (known.state !== 'pending' && known.state !== 'approved') return known
-    if (known.policyVersion === decision.policyVersion) return known
-    // What was asked under another policy may be judged differently by the people asked: begin anew.
-    await approvals.cancel(known.id, 'another policy took effect').catch(() => undefined)
-  }
-  const preview = await exchange.preview?.()
-  const mask = masker(session, decision)
-  return await approvals.request({
-    ...about,
-    session: session.id,
-    operation: action.operation,
-    risk: action.risk,
-    resource: action.resource,
-    policyVersion: decision.policyVersion,
-    terms,
-    request: mask.json(action.content) as Record<string, unknown>,
-    ...(preview === undefined ? {} : { preview }),
-    ...(terms.message === undefined ? {} : { message: terms.message }),
-  })
+  const { subject, connection, target } = session
+  const { operation, risk, resource } = action
+  const { name, protocol, sensitivity } = connection
+  return await parts.approvals.request(
+    {
+      requester: subject,
+      session: session.id,
+      connection: { name, protocol, sensitivity, version: connectionVersion(target) },
+      operation,
+      risk,
+      resource,
+      digest: action.digest(),
+      policyVersion: decision.policyVersion,
+      terms,
+    },
+    async () => shown(parts.masker(session, decision), action, preview ?? (await exchange.preview?.())),
+  )
 }
 
-/** An ended approval answers for its action until its time is over; after that the same action may be asked anew. */
-function answersStill(approval: Approval, now: number): boolean {
-  switch (approval.state) {
-    case 'pending':
-    case 'approved':
-      return true
-    case 'denied':
-    case 'consumed':
-      return now < approval.expiresAt
-    case 'expired':
-    case 'cancelled':
-      return false
-  }
+/** Masked once more here, whoever made the preview: what is stored is what messages and approvers see (P8). */
+function shown(masker: Masker, action: Action, preview: ActionPreview | undefined): Shown {
+  const request = masker.json(action.content) as Shown['request']
+  if (preview === undefined) return { request }
+  const changes = preview.changes.map(({ path, ...values }) => ({ path: masker.text(path), ...values }))
+  return { request, preview: { ...preview, changes: masker.json(changes) as ActionPreview['changes'] } }
 }
 
-async function hold(
-  { approvals, audit }: SettleParts,
-  exchange: Exchange,
-  approval: Approval,
-): Promise<Approval> {
+async function hold({ approvals }: SettleParts, exchange: Exchange, approval: Approval): Promise<Approval> {
   const { patience } = exchange
   if (approval.state !== 'pending' || patience === undefined) return approval
   exchange.held?.({ id: approval.id, expiresAt: approval.expiresAt })
-  const waited = await approvals.wait(approval, patience.holdMs, exchange.signal)
-  if (waited.state === 'pending' && exchange.signal.aborted) {
-    await audit.note('approval.abandoned', {
-      approval: approvalFacts(waited),
-      session: approval.session,
-      subject: approval.requester,
-    })
-    throw new GatewayError('client-gone', { detail: 'the client left while its call waited for approval' })
-  }
-  return waited
+  return await approvals.wait(approval, patience.holdMs, exchange.signal)
 }
 
-async function use(
-  { approvals, recheck }: SettleParts,
-  session: Session,
-  held: { readonly exchange: Exchange; readonly approval: Approval },
-): Promise<Settled> {
-  const { exchange, approval } = held
-  const again = recheck(session, exchange.action)
+async function abandon({ audit }: SettleParts, approval: Approval): Promise<Settled> {
+  const { reason: _, ...facts } = approvalEntry(approval)
+  await audit.note('approval.abandoned', facts)
+  return abandoned(approval)
+}
+
+/** The checks first and the last of them right before the use: what was true when people said yes must be true now. */
+async function use(parts: SettleParts, question: Question, approval: Approval): Promise<Settled> {
+  const { approvals, recheck } = parts
+  const { session, exchange } = question
+  const { onChange } = approval.terms
+  if (approval.preview?.fingerprint !== undefined && onChange !== 'run') {
+    const now = await exchange.preview?.()
+    if (now?.fingerprint !== approval.preview.fingerprint) {
+      const why = 'the resource has changed since it was approved'
+      const ended = await approvals.cancel(approval.id, why).catch(unlessConflict)
+      if (onChange === 'refuse' || ended === undefined) return outdated(ended ?? approval)
+      return stillPending(await attach(parts, question, now), exchange)
+    }
+  }
+  const again = await recheck(session, exchange.action, approval)
   if (!again.ok) {
-    const cancelled = await approvals.cancel(approval.id, again.reason).catch(() => approval)
-    return refuse(cancelled, {
-      reason: 'approval-void',
-      message: `What was approved may no longer run: ${again.reason}`,
-    })
+    const ended = await approvals.cancel(approval.id, again.reason).catch(unlessConflict)
+    return voided(ended ?? approval, again.reason)
   }
-  const changed = await changedSince(exchange, approval)
-  if (changed && approval.terms.onChange !== 'run') {
-    const cancelled = await approvals
-      .cancel(approval.id, 'the resource has changed since it was approved')
-      .catch(() => approval)
-    const message =
-      approval.terms.onChange === 'ask'
-        ? 'The resource has changed since it was approved. Send the same request again to ask anew.'
-        : 'The resource has changed since it was approved, and the rule refuses that.'
-    return refuse(cancelled, { reason: 'approval-outdated', message })
-  }
+  if (exchange.signal.aborted) return await abandon(parts, approval)
   try {
     return { granted: true, facts: approvalFacts(await approvals.consume(approval.id)) }
   } catch (error) {
     if (asGatewayError(error).code !== 'conflict') throw error
-    return refusalOfEnded(await approvals.get(approval.id)) ?? refuse(approval, { reason: 'approval-used' })
+    const now = await approvals.get(approval.id)
+    return isOpen(now) ? used(now) : refusalOfEnded(now)
   }
 }
 
-async function changedSince(exchange: Exchange, { preview }: Approval): Promise<boolean> {
-  if (preview?.fingerprint === undefined) return false
-  const now: ActionPreview | undefined = await exchange.preview?.()
-  return now?.fingerprint !== preview.fingerprint
-}
-
-function refusalOfEnded(approval: Approval): Settled | undefined {
-  switch (approval.state) {
-    case 'pending':
-    case 'approved':
-      return undefined
-    case 'denied': {
-      const vote = approval.votes.find(({ effect }) => effect === 'deny')
-      const why = vote?.reason === undefined ? '' : `: ${vote.reason}`
-      return refuse(approval, {
-        reason: 'approval-denied',
-        message: `Refused by ${vote?.by.email ?? vote?.by.id ?? 'an approver'}${why}`,
-      })
-    }
-    case 'consumed':
-      return refuse(approval, {
-        reason: 'approval-used',
-        message: 'This approval was used; it allowed one run.',
-      })
-    case 'expired':
-      return refuse(approval, {
-        reason: 'approval-expired',
-        message: `${approval.endReason ?? 'Too late'}. Send the same request again to ask anew.`,
-      })
-    case 'cancelled':
-      return refuse(approval, {
-        reason: 'approval-cancelled',
-        message: `${approval.endReason ?? 'Withdrawn'}. Send the same request again to ask anew.`,
-      })
-  }
-}
-
-function stillPending(approval: Approval, exchange: Exchange): Settled {
-  const settled = refuse(approval, {
-    reason: 'approval-pending',
-    message:
-      approval.message ??
-      'A person must approve this. It was not executed. Send the same request again to go on waiting.',
-  })
-  const then = exchange.patience?.then === 'poll' ? 'poll' : approval.terms.whenHeld
-  const { id, state, expiresAt } = approval
-  return { ...settled, denial: { ...settled.denial, approval: { id, state, expiresAt, retryAfterMs, then } } }
-}
-
-function refuse(
-  approval: Approval,
-  denial: Pick<Denial, 'reason' | 'message'>,
-): Extract<Settled, { granted: false }> {
-  return { granted: false, denial: { ...denial, rule: approval.terms.rule }, facts: approvalFacts(approval) }
+/** A race that somebody else won is no fault: whatever they did is done. */
+function unlessConflict(error: unknown): undefined {
+  if (asGatewayError(error).code !== 'conflict') throw error
+  return undefined
 }

@@ -24,6 +24,8 @@ export async function approve(
       asked.entry.decided(decision)
       return { effect: 'deny', denial: denialOf(decision) }
     case 'ask': {
+      // Should the step fail, the entry still says what was decided.
+      asked.entry.decided(decision)
       const settled = await gateway.approvals.settle(session, asked.exchange, decision)
       asked.entry.decided(decision, settled.facts)
       return settled.granted ? clear(action, decision) : { effect: 'deny', denial: settled.denial }

@@ -1,6 +1,8 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
-import { createApprovalStep } from '../approvals/settle.ts'
+import type { Approval } from '../approvals/approval.ts'
+import { connectionVersion } from '../approvals/connection-version.ts'
+import { createApprovalStep, type Recheck } from '../approvals/settle.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
@@ -55,6 +57,11 @@ interface Rules {
   readonly masking: Masking
   readonly authenticator: OpenAuthenticator
   readonly rolesOf: RolesOf
+  readonly connections: readonly Connection[]
+  /** Identifiers of the issuers in force. */
+  readonly issuers: ReadonlySet<string>
+  /** Whether the gateway's own tokens are accepted. */
+  readonly tokens: boolean
 }
 
 /**
@@ -88,7 +95,7 @@ export class LiveGateway implements Gateway {
       approvals: parts.approvals,
       audit: parts.audit,
       clock: parts.clock,
-      recheck: (session, action) => this.#recheck(session, action),
+      recheck: (session, action, approval) => this.#recheck(session, action, approval),
       masker: (session, decision) =>
         this.masker(
           [...decision.obligations.mask, ...decision.obligations.maskRequest, 'secrets'],
@@ -162,18 +169,34 @@ export class LiveGateway implements Gateway {
     return this.#rules.authenticator.identify(credential)
   }
 
-  #recheck(
-    session: Session,
-    action: Action,
-  ): ReturnType<Parameters<typeof createApprovalStep>[0]['recheck']> {
+  async #recheck(session: Session, action: Action, approval: Approval): ReturnType<Recheck> {
     const { subject, target } = session
-    if (subject.expiresAt !== undefined && subject.expiresAt <= this.#parts.clock.now()) {
-      return { ok: false, reason: 'the credential of the requester has ended' }
-    }
+    const gone = await this.#credentialEnded(subject)
+    if (gone !== undefined) return { ok: false, reason: gone }
+    const current = this.#rules.connections.find(each => each.name === target.name)
+    if (current === undefined || connectionVersion(current) !== approval.connectionVersion)
+      return { ok: false, reason: 'the connection was changed' }
     const decision = this.policy.authorize(subject, target, action)
-    return decision.effect === 'deny'
-      ? { ok: false, reason: `policy now denies it (${decision.reason})` }
-      : { ok: true }
+    if (decision.effect === 'deny') return { ok: false, reason: `policy now denies it (${decision.reason})` }
+    if (decision.effect === 'ask' && decision.policyVersion !== approval.policyVersion)
+      return { ok: false, reason: 'another policy took effect' }
+    return { ok: true }
+  }
+
+  /** Why the credential that the session began with is no longer good, as far as can be told without it. */
+  async #credentialEnded(subject: Subject): Promise<string | undefined> {
+    const now = this.#parts.clock.now()
+    if (subject.expiresAt !== undefined && subject.expiresAt <= now)
+      return 'the credential of the requester has ended'
+    if (subject.method === 'token') {
+      const token = await this.#parts.tokens.get(String(subject.claims['token_id']))
+      const good =
+        this.#rules.tokens && token !== undefined && token.revoked === undefined && token.expires > now
+      return good ? undefined : 'the token of the requester was revoked'
+    }
+    if (subject.method === 'oidc' && !this.#rules.issuers.has(subject.issuer))
+      return 'the issuer of the requester is no longer trusted'
+    return undefined
   }
 }
 
@@ -203,6 +226,9 @@ async function makeRules(
     authenticator,
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),
+    connections: loaded.connections,
+    issuers: new Set(config.identity.issuers.map(each => each.issuer)),
+    tokens: config.identity.tokens.enabled,
   }
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Approval } from '../../approvals/approval.ts'
-import { eligibleGroup } from '../../approvals/voters.ts'
+import type { Ballot } from '../../approvals/approvals.ts'
+import { eligibleGroups } from '../../approvals/voters.ts'
 import { GatewayError } from '../../errors.ts'
 import { subjectKey } from '../../model/subject.ts'
 import { type Caller, route } from '../route.ts'
@@ -23,8 +24,8 @@ const approvalShape = z.looseObject({
 /** What the caller may see of an approval: approvers and auditors all of it, others their own. */
 function show(approval: Approval, caller: Caller): Record<string, unknown> {
   const {
-    owed: _,
-    requesterKey: __,
+    requesterKey: _,
+    connectionVersion: __,
     createdAt,
     expiresAt,
     usesLeft,
@@ -51,7 +52,7 @@ function show(approval: Approval, caller: Caller): Record<string, unknown> {
 
 function mayVote(approval: Approval, { subject, roles }: Caller): boolean {
   try {
-    eligibleGroup(approval, subject, roles.has('approver'))
+    eligibleGroups(approval, subject, roles.has('approver'))
     return true
   } catch {
     return false
@@ -66,7 +67,10 @@ function visible(approval: Approval, caller: Caller): boolean {
 
 const ballot = z.strictObject({
   reason: z.string().max(1000).optional().describe('Why; some rules require it'),
-  channel: z.enum(['api', 'cli', 'console']).default('api').describe('Where the vote was given'),
+  channel: z
+    .enum(['api', 'cli', 'console'])
+    .default('api')
+    .describe('What the client calls itself: recorded as its claim'),
 })
 
 function votes(effect: 'approve' | 'deny') {
@@ -87,7 +91,13 @@ function votes(effect: 'approve' | 'deny') {
     async handler({ services, caller, params, body }) {
       const { reason, channel } = body
       const isApprover = caller.roles.has('approver')
-      const given = { effect, channel, isApprover, ...(reason === undefined ? {} : { reason }) }
+      const given: Ballot = {
+        effect,
+        channel: 'api',
+        via: channel,
+        isApprover,
+        ...(reason === undefined ? {} : { reason }),
+      }
       return show(await services.approvals.vote(params.id, caller.subject, given), caller)
     },
   })
