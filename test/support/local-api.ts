@@ -46,8 +46,8 @@ export class LocalApi {
     }
   }
 
-  close(): Promise<void> {
-    return this.#agent.close()
+  async close(): Promise<void> {
+    if (!this.#agent.closed) await this.#agent.destroy()
   }
 
   async #log(): Promise<{ size: number; indexed: number }> {
