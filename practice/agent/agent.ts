@@ -70,11 +70,13 @@ function plan(config: client.Configuration, { baseUrl, token }: AgentOptions): (
     [
       'Raise the threshold of a monitor',
       async () => {
-        const first = (await monitors.listMonitors({})).find(each => each.options?.thresholds?.critical !== undefined)
+        const first = (await monitors.listMonitors({})).find(each => /> \d+$/.test(each.query))
         if (first?.id === undefined) return 'there is none'
-        const critical = (first.options?.thresholds?.critical ?? 0) + 5
-        const query = first.query.replace(/> *[\d.]+$/, `> ${critical}`)
-        const body = { query, options: { ...first.options, thresholds: { ...first.options?.thresholds, critical } } }
+        const critical = Number(/\d+$/.exec(first.query)?.[0]) + 5
+        const body = {
+          query: first.query.replace(/\d+$/, String(critical)),
+          options: { thresholds: { critical } },
+        }
         const changed = await monitors.updateMonitor({ monitorId: first.id, body })
         return `${changed.id} ${changed.name}: now ${changed.query}`
       },

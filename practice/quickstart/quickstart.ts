@@ -46,8 +46,12 @@ async function tell(world: PracticeWorld, signal: AbortSignal): Promise<void> {
 
   chapter('An agent works. It has a token of its own and the gateway’s address; no Datadog key.')
   const feed = followFeed(world)
-  const approver = approveWhenAsked(world, signal)
+  const over = new AbortController()
+  const approver = approveWhenAsked(world, AbortSignal.any([signal, over.signal])).catch((error: unknown) => {
+    if (!over.signal.aborted) throw error
+  })
   await runAgent(world, signal)
+  over.abort()
   await approver
   await sleep(300)
   feed.stop()

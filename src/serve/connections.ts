@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Audit } from '../audit/audit.ts'
 import type { Gateway } from '../gateway/gateway.ts'
-import type { HttpMount, OpenConnection, Protocol } from '../gateway/protocol.ts'
+import type { OpenConnection, Protocol } from '../gateway/protocol.ts'
 import type { Connection } from '../model/connection.ts'
 
 const graceMs = 30_000
@@ -15,10 +15,6 @@ export class ConnectionTable {
   constructor(gateway: Gateway, protocols: readonly Protocol[]) {
     this.#gateway = gateway
     this.#protocols = protocols
-  }
-
-  mount(name: string): HttpMount | undefined {
-    return this.#open.get(name)?.http
   }
 
   find(name: string): OpenConnection | undefined {

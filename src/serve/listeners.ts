@@ -3,9 +3,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
+import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
 import { createHttpServer, type HttpServer } from '../protocols/http/server.ts'
-import type { Handle, RouterParts } from './router.ts'
-import { createRoute } from './router.ts'
+import type { ConnectionTable } from './connections.ts'
+import { findPage, type Handle, type Page } from './pages.ts'
 
 /** A listener that takes clients. */
 export interface Listening {
@@ -21,7 +22,10 @@ export interface ListenOptions {
   readonly limits: LimitsConfig
   /** Directory that relative certificate paths start from. */
   readonly base: string
-  readonly route: RouterParts
+  readonly table: ConnectionTable
+  /** `gw.example.com`: `datadog-prod.gw.example.com` then names the connection `datadog-prod`. */
+  readonly domain: string | undefined
+  readonly pages: readonly Page[]
   readonly authorities: readonly string[]
 }
 
@@ -56,7 +60,7 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
       keepAliveTimeout: limits.keep_alive,
       connections: limits.connections,
     },
-    route: createRoute(options.route, each.connection),
+    route: routeOf(each, options),
   })
   const at = each.address.lastIndexOf(':')
   const host = each.address.slice(0, at).replace(/^\[|\]$/g, '')
@@ -70,6 +74,15 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
   const { port } = server.server.address() as AddressInfo
   const url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`
   return { url, server, ...(each.connection === undefined ? {} : { connection: each.connection }) }
+}
+
+function routeOf({ connection }: ListenConfig[number], { table, domain, pages }: ListenOptions) {
+  if (connection !== undefined) return routeToOne(() => table.find(connection))
+  return routeByAddress({
+    find: name => table.find(name),
+    domains: domain === undefined ? [] : [domain.toLowerCase()],
+    otherwise: request => findPage(pages, request.url ?? '/'),
+  })
 }
 
 /** The API on a socket that only this user can open; see `identifyLocally`. */

@@ -2,14 +2,25 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
 import type { Services } from '../api/services.ts'
 import { servePublishedLog } from './published-log.ts'
-import type { Handle } from './router.ts'
+
+export type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
+/** A page of the gateway's own, by its first segments: `/api/v1`, `/metrics`. */
+export type Page = readonly [prefix: string, handle: Handle]
+
+/** The page that has this address, if one does. */
+export function findPage(pages: readonly Page[], url: string): { readonly handle: Handle } | undefined {
+  const path = url.split('?', 1)[0]!
+  const found = pages.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
+  return found && { handle: found[1] }
+}
 
 /** The gateway's own pages beside the connections. */
 export function pages(parts: {
   readonly services: Services
   readonly api: ApiHandler
   readonly identify: Identify
-}): readonly (readonly [string, Handle])[] {
+}): readonly Page[] {
   const { services, api, identify } = parts
   return [
     [apiBase, (request, response) => void api.handle(request, response, identify)],
