@@ -16,7 +16,9 @@ function mark(entry: Entry): string {
 
 function extras(entry: Entry): string {
   const http = entry['http'] as { status_code?: number } | undefined
+  const voter = entry['voter'] as { email?: string; id: string } | undefined
   const parts = [
+    voter === undefined ? undefined : `by ${voter.email ?? voter.id}`,
     http?.status_code === undefined ? undefined : String(http.status_code),
     entry.duration === undefined || entry.kind.startsWith('session.')
       ? undefined
