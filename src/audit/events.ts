@@ -45,8 +45,10 @@ export const eventKinds = {
   'key.rotated': 'A key was replaced',
   'checkpoint.witnessed': 'A witness cosigned a checkpoint',
   'hold.placed': 'A legal hold began',
-  'hold.released': 'A legal hold ended',
+  'hold.release_requested': 'The first of two people wants a legal hold to end; it still holds',
+  'hold.released': 'A legal hold ended: two different people wanted it',
   'erasure.done': 'Recordings were made unreadable for good',
+  'disk.crossed': 'Room on the disk of the log crossed a configured mark; says what is refused from here on',
   pruned: 'Old entries were removed under the stated policy; their head stays',
 } as const satisfies Record<string, string>
 

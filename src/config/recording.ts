@@ -4,7 +4,7 @@ import { byteSize } from './units.ts'
 export const recordingSection = z
   .strictObject({
     max_bytes: byteSize()
-      .default(8 * 1024 ** 2)
+      .default(256 * 1024 ** 2)
       .describe(
         'Most bytes kept of one action; what is beyond is not recorded and the entry says `complete: false`',
       ),

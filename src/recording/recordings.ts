@@ -3,24 +3,40 @@
  * ciphertext. One file key per session, so that a session (or all of a person's) can be made unreadable by deleting
  * its header; see age.ts.
  */
-import { createHash, createHmac } from 'node:crypto'
 import type { RecordingRef } from '../audit/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { RecordLevel } from '../model/decision.ts'
-import type { LogStore, StateStore } from '../storage/storage.ts'
-import { createHeader, derive, openHeader, openPayload, PayloadSealer } from './age.ts'
-import { decodeFrames, encodeFrame, type TimedFrame } from './frames.ts'
+import type { BlobStore, StateStore } from '../storage/storage.ts'
+import { createHeader, openHeader, openPayload } from './age.ts'
+import { commitmentOf, createRecorder, nothingRecorded } from './encrypted-recorder.ts'
+import { decodeFrames, type TimedFrame } from './frames.ts'
 import type { RecordingKeys } from './keys.ts'
-import type { Frame, Recorder } from './recorder.ts'
+import type { Recorder } from './recorder.ts'
 
-/** Ciphertexts up to this size travel with their entry; larger ones are files of their own. */
-const inlineLimit = 256 * 1024
 const keySpace = 'recording-key'
 
 interface StoredHeader {
   /** The age header, base64. */
   readonly header: string
+  /** Milliseconds since the epoch. */
   readonly createdAt: number
+}
+
+/** Why a session's recordings can't be read any more: somebody asked for it, or their time had come. */
+export type Gone = 'erased' | 'expired'
+
+/** Stands where the header was, so that no other key takes its place. */
+interface GoneHeader {
+  readonly gone: Gone
+  readonly at: number
+}
+
+/** A session whose recordings can be read, or could be. */
+export interface KeptKey {
+  readonly session: string
+  /** When the key was made, or when it was destroyed. */
+  readonly at: number
+  readonly gone?: Gone
 }
 
 export interface Recordings {
@@ -31,21 +47,33 @@ export interface Recordings {
    * `denied` when this gateway holds no identity. The caller writes the `recording.read` entry first (P10).
    */
   read(reference: RecordingRef): Promise<TimedFrame[]>
-  /** The age header and payload as one age file, for whoever holds the identity. Throws as `read`. */
-  file(reference: RecordingRef): Promise<Buffer>
+  /**
+   * The age header and payload as one age file, for whoever holds the identity: its length in bytes, and its pieces.
+   * Throws as `read`.
+   */
+  file(reference: RecordingRef): Promise<{ readonly length: number; readonly pieces: AsyncIterable<Buffer> }>
   /** Forgets the session's key in memory; recordings already made stay readable. */
   forget(sessionId: string): void
+  /**
+   * Destroys the session's key: when it resolves, no file of the store holds it, no recording of the session can be
+   * read, and the session can make none. False where there was no key.
+   */
+  erase(sessionId: string, why: Gone): Promise<boolean>
+  /** The sessions that have or had a key, in the order of their ids, after `after`. */
+  keys(after: string | undefined, limit: number): Promise<KeptKey[]>
+  /** Forgets why a session's recordings are gone, when nothing names them any more. */
+  clear(sessionId: string): Promise<void>
 }
 
 export class EncryptedRecordings implements Recordings {
-  readonly #log: Pick<LogStore, 'readBlob' | 'writeBlob'>
+  readonly #log: BlobStore
   readonly #state: StateStore
   readonly #keys: RecordingKeys
   readonly #maxBytes: number
   readonly #fileKeys = new Map<string, Promise<Buffer>>()
 
   constructor(parts: {
-    readonly log: Pick<LogStore, 'readBlob' | 'writeBlob'>
+    readonly log: BlobStore
     readonly state: StateStore
     readonly keys: RecordingKeys
     readonly maxBytes: number
@@ -57,18 +85,16 @@ export class EncryptedRecordings implements Recordings {
   }
 
   recorder(sessionId: string, level: RecordLevel): Recorder {
-    if (level === 'none') return silent
+    if (level === 'none') return nothingRecorded
     const key = (): Promise<Buffer> => this.#keyOf(sessionId)
     return createRecorder({ key, sessionId, level, log: this.#log, maxBytes: this.#maxBytes })
   }
 
-  async file(reference: RecordingRef): Promise<Buffer> {
-    const stored = await this.#state.get<StoredHeader>(keySpace, reference.key)
-    const payload = await this.#log.readBlob(reference.blob)
-    if (stored === undefined || payload === undefined) {
-      throw new GatewayError('not-found', { detail: 'the recording was erased or pruned' })
-    }
-    return Buffer.concat([Buffer.from(stored.value.header, 'base64'), payload])
+  async file(reference: RecordingRef): Promise<{ length: number; pieces: AsyncIterable<Buffer> }> {
+    const header = await this.#header(reference)
+    const payload = await this.#log.streamBlob(reference.blob)
+    if (payload === undefined) throw goneError(undefined)
+    return { length: header.length + reference.length, pieces: joined(header, payload) }
   }
 
   async read(reference: RecordingRef): Promise<TimedFrame[]> {
@@ -76,17 +102,11 @@ export class EncryptedRecordings implements Recordings {
     if (identity === undefined) {
       throw new GatewayError('denied', { detail: 'this gateway holds no key that opens recordings' })
     }
-    const whole = await this.file(reference)
-    const header = whole.subarray(0, whole.length - reference.length)
-    const payload = whole.subarray(header.length)
+    const header = await this.#header(reference)
+    const payload = await this.#log.readBlob(reference.blob)
+    if (payload === undefined) throw goneError(undefined)
     try {
-      const fileKey = openHeader(header, identity)
-      const plaintext = openPayload(fileKey, payload)
-      const commitment = commit(fileKey, payload.subarray(0, 16)).update(plaintext).digest('hex')
-      if (`hmac-sha256:${commitment}` !== reference.commitment) {
-        throw new TypeError('the plaintext is not the one committed to')
-      }
-      return decodeFrames(plaintext)
+      return openRecording({ header, payload, identity, commitment: reference.commitment })
     } catch (cause) {
       throw new GatewayError('internal', { detail: 'the recording can not be opened', cause })
     }
@@ -94,6 +114,41 @@ export class EncryptedRecordings implements Recordings {
 
   forget(sessionId: string): void {
     this.#fileKeys.delete(sessionId)
+  }
+
+  async erase(sessionId: string, why: Gone): Promise<boolean> {
+    const marker: GoneHeader = { gone: why, at: Date.now() }
+    let had = false
+    for (;;) {
+      // A key that is being made is waited for, or it would outlive its own erasure.
+      await this.#fileKeys.get(sessionId)?.catch(() => undefined)
+      this.#fileKeys.delete(sessionId)
+      const kept = await this.#state.get<StoredHeader | GoneHeader>(keySpace, sessionId)
+      if (kept !== undefined && 'gone' in kept.value) return had
+      if (kept !== undefined) had = true
+      await this.#state.delete(keySpace, sessionId)
+      if (await this.#state.put(keySpace, sessionId, marker, 0)) return had
+    }
+  }
+
+  async keys(after: string | undefined, limit: number): Promise<KeptKey[]> {
+    const from = after === undefined ? { limit } : { limit, after }
+    const kept = await this.#state.list<StoredHeader | GoneHeader>(keySpace, from)
+    return kept.map(({ key: session, value }) =>
+      'gone' in value ? { session, at: value.at, gone: value.gone } : { session, at: value.createdAt },
+    )
+  }
+
+  async clear(sessionId: string): Promise<void> {
+    const kept = await this.#state.get<StoredHeader | GoneHeader>(keySpace, sessionId)
+    if (kept !== undefined && 'gone' in kept.value) await this.#state.delete(keySpace, sessionId)
+  }
+
+  async #header(reference: RecordingRef): Promise<Buffer> {
+    const stored = await this.#state.get<StoredHeader | GoneHeader>(keySpace, reference.key)
+    if (stored === undefined) throw goneError(undefined)
+    if ('gone' in stored.value) throw goneError(stored.value)
+    return Buffer.from(stored.value.header, 'base64')
   }
 
   #keyOf(sessionId: string): Promise<Buffer> {
@@ -110,68 +165,43 @@ export class EncryptedRecordings implements Recordings {
     const stored: StoredHeader = { header: header.toString('base64'), createdAt: Date.now() }
     // Durable before any entry names it: a recording whose key was lost would be lost with it.
     if (await this.#state.put(keySpace, sessionId, stored, 0)) return fileKey
-    throw new GatewayError('internal', { internal: `session ${sessionId} has a recording key already` })
+    throw new GatewayError('recording-unavailable', {
+      internal: `session ${sessionId} has a recording key already, or was erased`,
+    })
   }
 }
 
-/** The keyed commitment: whoever has the file key can prove the plaintext; after erasure it says nothing. */
-function commit(fileKey: Buffer, nonce: Buffer) {
-  return createHmac('sha256', derive(fileKey, nonce, 'sallyport/commitment'))
+/**
+ * The frames of a recording, for whoever holds an identity. Throws TypeError where the identity does not open it, a
+ * byte was changed, or the plaintext is not the one that its entry committed to.
+ */
+export function openRecording(of: {
+  readonly header: Buffer
+  readonly payload: Buffer
+  readonly identity: string
+  readonly commitment: string
+}): TimedFrame[] {
+  const fileKey = openHeader(of.header, of.identity)
+  const plaintext = openPayload(fileKey, of.payload)
+  const commitment = commitmentOf(fileKey, of.payload.subarray(0, 16)).update(plaintext).digest('hex')
+  if (`hmac-sha256:${commitment}` !== of.commitment) {
+    throw new TypeError('the plaintext is not the one committed to')
+  }
+  return decodeFrames(plaintext)
 }
 
-const silent: Recorder = { write: () => undefined, seal: () => Promise.resolve(undefined) }
-
-interface RecorderParts {
-  readonly key: () => Promise<Buffer>
-  readonly sessionId: string
-  readonly level: RecordLevel
-  readonly log: Pick<LogStore, 'writeBlob'>
-  readonly maxBytes: number
+async function* joined(header: Buffer, payload: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield header
+  yield* payload
 }
 
-function createRecorder(parts: RecorderParts): Recorder {
-  const began = performance.now()
-  const frames: Buffer[] = []
-  let size = 0
-  let complete = true
-  // The key is asked for at once, so that it is there by the time the exchange ends.
-  const key = parts.key()
-  key.catch(() => undefined)
-
-  function write(frame: Frame): void {
-    if (parts.level === 'metadata' && frame.part !== 'head') return
-    if (!complete || size + frame.bytes.length > parts.maxBytes) {
-      complete = false
-      return
-    }
-    size += frame.bytes.length
-    frames.push(encodeFrame({ ...frame, at: Math.round((performance.now() - began) * 1000) }))
-  }
-
-  return {
-    write,
-    async seal() {
-      const fileKey = await key
-      const sealer = new PayloadSealer(fileKey)
-      const hmac = commit(fileKey, sealer.nonce)
-      const out = [sealer.nonce]
-      for (const frame of frames) {
-        hmac.update(frame)
-        out.push(...sealer.update(frame))
-      }
-      out.push(sealer.final())
-      frames.length = 0
-      const bytes = Buffer.concat(out)
-      const recording = {
-        blob: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
-        length: bytes.length,
-        commitment: `hmac-sha256:${hmac.digest('hex')}`,
-        key: parts.sessionId,
-        complete,
-      }
-      if (bytes.length <= inlineLimit) return { recording, blob: bytes }
-      await parts.log.writeBlob({ hash: recording.blob, bytes })
-      return { recording }
-    },
-  }
+function goneError(gone: GoneHeader | undefined): GatewayError {
+  if (gone === undefined)
+    return new GatewayError('not-found', { detail: 'the recording is not here any more' })
+  const day = new Date(gone.at).toISOString().slice(0, 10)
+  const detail =
+    gone.gone === 'erased'
+      ? `the recording was erased on ${day}`
+      : `the recording was removed on ${day}: its time of retention had ended`
+  return new GatewayError('not-found', { detail })
 }

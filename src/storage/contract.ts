@@ -114,6 +114,37 @@ function logContract(check: Check): void {
     assert.deepEqual(await log.readBlob(blob.hash), blob.bytes)
   })
 
+  check(
+    'P12: a blob in pieces gets its name at its end, streams back, and can be removed',
+    async ({ log }) => {
+      const pieces = Array.from({ length: 20 }, (_, i) => Buffer.alloc(40_000 + i, i))
+      const whole = blobOf(Buffer.concat(pieces))
+      const writer = await log.openBlob()
+      for (const piece of pieces) await writer.write(piece)
+      assert.equal(await log.readBlob(whole.hash), undefined)
+      assert.deepEqual(await writer.finish(), { hash: whole.hash, length: whole.bytes.length })
+      assert.deepEqual(await log.readBlob(whole.hash), whole.bytes)
+      assert.deepEqual(Buffer.concat(await Array.fromAsync((await log.streamBlob(whole.hash))!)), whole.bytes)
+      assert.equal(await log.removeBlob(whole.hash), true)
+      assert.equal(await log.removeBlob(whole.hash), false)
+      assert.equal(await log.readBlob(whole.hash), undefined)
+      assert.equal(await log.streamBlob(whole.hash), undefined)
+    },
+  )
+
+  check('a blob that is aborted was never there', async ({ log }) => {
+    const writer = await log.openBlob()
+    await writer.write(Buffer.from('half'))
+    await writer.abort()
+    assert.equal(await log.readBlob(blobOf(Buffer.from('half')).hash), undefined)
+  })
+
+  check('a small blob of a batch streams too', async ({ log }) => {
+    const blob = blobOf(Buffer.from('small'))
+    await log.append({ start: 0, entries: [Buffer.from('a')], blobs: [blob] })
+    assert.deepEqual(Buffer.concat(await Array.fromAsync((await log.streamBlob(blob.hash))!)), blob.bytes)
+  })
+
   check('what the caller does to its buffers afterwards changes nothing', async ({ log }) => {
     const entry = Buffer.from('before')
     await log.append({ start: 0, entries: [entry], blobs: [] })

@@ -64,6 +64,52 @@ export interface LogStore {
   close(): Promise<void>
 }
 
+/** A large blob on its way in, piece by piece, so that nobody has to hold it whole. One call at a time. */
+export interface BlobWriter {
+  write(bytes: Buffer): Promise<void>
+  /** Durable under its name when it resolves. `length` is in bytes. */
+  finish(): Promise<{ readonly hash: string; readonly length: number }>
+  /** Leaves nothing behind. Never throws. */
+  abort(): Promise<void>
+}
+
+/** Blobs too large for a batch, each a whole of its own. Faults are those of `LogStore.append`. */
+export interface BlobStore extends Pick<LogStore, 'readBlob' | 'writeBlob'> {
+  /** Begins a blob whose name is known at its end. What is neither finished nor aborted is gone at the next start. */
+  openBlob(): Promise<BlobWriter>
+  /** A blob in pieces, in bounded memory and not compared with its name; undefined when it is not there. */
+  streamBlob(hash: string): Promise<AsyncIterable<Buffer> | undefined>
+  /**
+   * Removes a blob that was kept by `writeBlob` or `openBlob`; durable when it resolves. Those of a batch go with its
+   * entries: false, and nothing happens, for them and for what is not there.
+   */
+  removeBlob(hash: string): Promise<boolean>
+}
+
+/** Entries below `first` were removed under the policy of retention. */
+export class EntriesPrunedError extends Error {
+  override readonly name = 'EntriesPrunedError'
+  readonly first: number
+
+  constructor(first: number) {
+    super(`entries below ${first} were removed under the policy of retention`)
+    this.first = first
+  }
+}
+
+/** A log whose oldest entries can be removed, a file at a time. */
+export interface PrunableLog extends LogStore {
+  /** The first entry that is still there. Reading below it throws EntriesPrunedError. */
+  readonly first: number
+  /** The largest number, at most `below`, below which entries can be removed: where a file of the log begins. */
+  prunableTo(below: number): number
+  /**
+   * Removes all entries below `below` (one that `prunableTo` gave) with the blobs that came with them; durable when it
+   * resolves, and finished by the next start if it is interrupted. The file that is being written never goes.
+   */
+  prune(below: number): Promise<void>
+}
+
 /** A versioned value. Versions start at 1 and grow by one with each put. */
 export interface Versioned<T> {
   readonly value: T
@@ -124,6 +170,8 @@ export interface EntryIndex {
   readonly indexed: number
   /** Resolves when entries below `size` can be found; rejects when the store is closed before that. */
   whenIndexed(size: number): Promise<void>
+  /** Forgets all that it knows of entries below `below`, which are still in the log; to be called before they go. */
+  prune(below: number): Promise<void>
   /** Throws TypeError for a limit out of range. Does no work on the calling thread beyond passing it on. */
   search(query: EntryQuery): Promise<EntryPage>
 }
@@ -136,7 +184,7 @@ export interface DiskSpace {
 
 /** Everything one backend keeps. `close` flushes nothing: whatever resolved is already durable. */
 export interface Storage {
-  readonly log: LogStore
+  readonly log: PrunableLog & BlobStore
   readonly state: StateStore
   readonly index: EntryIndex
   /** Where the published log (checkpoint, tiles) lives on disk. */

@@ -66,8 +66,10 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'key.rotated': words('admin', 'success', ['notice', 'A key was replaced']),
   'checkpoint.witnessed': words('system', 'success', ['info', 'A checkpoint was witnessed']),
   'hold.placed': words('admin', 'success', ['notice', 'A legal hold was placed']),
+  'hold.release_requested': words('admin', 'pending', ['notice', 'The release of a legal hold was asked for']),
   'hold.released': words('admin', 'success', ['notice', 'A legal hold was released']),
   'erasure.done': words('admin', 'success', ['notice', 'Recordings were erased']),
+  'disk.crossed': words('system', 'unknown', ['warn', 'Room on the disk crossed a mark']),
   pruned: words('admin', 'success', ['notice', 'Old entries were removed']),
 }
 

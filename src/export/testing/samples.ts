@@ -161,8 +161,10 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'key.rotated': { key: { name: 'gateway.example.com/test', id: '6f1f' } },
   'checkpoint.witnessed': { size: 4096, witness: 'witness.example.org' },
   'hold.placed': { subject: approver, hold: { id: 'h_1', sessions: 3 } },
+  'hold.release_requested': { subject: approver, hold: { id: 'h_1' } },
   'hold.released': { subject: approver, hold: { id: 'h_1' } },
   'erasure.done': { subject: approver, erased: 4, basis: 'request' },
+  'disk.crossed': { disk: { state: 'refuse-sessions', before: 'warn', free_percent: 9.5 } },
   pruned: { before: 1000, policy: '400d' },
 }
 

@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Blob, StorageFaultError, StorageFullError } from '../storage.ts'
+import { type Blob, type BlobWriter, StorageFaultError, StorageFullError } from '../storage.ts'
 import { codeOf, isNoRoom } from './files.ts'
 
 /** Large blobs, each a file named by its hash: `blobs/ab/<64 hex digits>`. */
@@ -24,9 +25,64 @@ export class BlobFiles {
       await syncDirectory(dirname(path))
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined)
-      if (isNoRoom(error)) throw new StorageFullError('no room for the blob', { cause: error })
-      throw new StorageFaultError('a blob could not be written', { cause: error })
+      throw faultOf(error)
     }
+  }
+
+  /** Begins a blob that gets its name when it is whole. `failed` is told of faults that say that the disk is not sound. */
+  async begin(failed: (error: StorageFaultError) => void): Promise<BlobWriter> {
+    const path = join(this.#directory, partial, randomUUID())
+    const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work()
+      } catch (error) {
+        const fault = faultOf(error)
+        if (fault instanceof StorageFaultError) failed(fault)
+        throw fault
+      }
+    }
+    const file = await guarded(async () => {
+      await this.#make(dirname(path))
+      return await open(path, 'wx', 0o600)
+    })
+    return new BlobFile(path, file, {
+      guarded,
+      name: async digest => {
+        await this.#make(dirname(this.#path(digest)))
+        await rename(path, this.#path(digest))
+        await syncDirectory(dirname(this.#path(digest)))
+      },
+    })
+  }
+
+  /** Removes what an earlier run began and did not end. */
+  async sweep(): Promise<void> {
+    await rm(join(this.#directory, partial), { recursive: true, force: true })
+  }
+
+  /** A file's bytes in pieces; undefined where there is none. */
+  async stream(digest: string): Promise<AsyncIterable<Buffer> | undefined> {
+    let file: FileHandle
+    try {
+      file = await open(this.#path(digest), 'r')
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+    // The open file stays readable, though it may be removed while it is read.
+    return createReadStream('', { fd: file })
+  }
+
+  /** False where there is no such file. Durable when it resolves. */
+  async remove(digest: string): Promise<boolean> {
+    try {
+      await unlink(this.#path(digest))
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    }
+    await syncDirectory(dirname(this.#path(digest)))
+    return true
   }
 
   async read(digest: string): Promise<Buffer | undefined> {
@@ -51,6 +107,55 @@ export class BlobFiles {
   }
 }
 
+/** Below `blobs/`: blobs that are not whole yet. */
+const partial = 'partial'
+
+interface BlobFileParts {
+  readonly guarded: <T>(work: () => Promise<T>) => Promise<T>
+  /** Gives the file its name, durably. */
+  readonly name: (digest: string) => Promise<void>
+}
+
+class BlobFile implements BlobWriter {
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #parts: BlobFileParts
+  readonly #hash = createHash('sha256')
+  #length = 0
+
+  constructor(path: string, file: FileHandle, parts: BlobFileParts) {
+    this.#path = path
+    this.#file = file
+    this.#parts = parts
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    this.#hash.update(bytes)
+    this.#length += bytes.length
+    await this.#parts.guarded(() => this.#file.writeFile(bytes))
+  }
+
+  async finish(): Promise<{ readonly hash: string; readonly length: number }> {
+    const digest = this.#hash.digest('hex')
+    await this.#parts.guarded(async () => {
+      await this.#file.sync()
+      await this.#file.close()
+      await this.#parts.name(digest)
+    })
+    return { hash: `sha256:${digest}`, length: this.#length }
+  }
+
+  async abort(): Promise<void> {
+    await this.#file.close().catch(() => undefined)
+    await rm(this.#path, { force: true }).catch(() => undefined)
+  }
+}
+
+function faultOf(error: unknown): StorageFullError | StorageFaultError {
+  if (isNoRoom(error)) return new StorageFullError('no room for the blob', { cause: error })
+  return new StorageFaultError('a blob could not be written', { cause: error })
+}
+
 async function writeSynced(path: string, bytes: Buffer): Promise<void> {
   const file = await open(path, 'wx', 0o600)
   try {
@@ -61,7 +166,8 @@ async function writeSynced(path: string, bytes: Buffer): Promise<void> {
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   try {
     await directory.sync()

@@ -70,6 +70,10 @@ export class EmbeddedIndex implements EntryIndex, BlobFinder {
     return { ...page, entries }
   }
 
+  async prune(below: number): Promise<void> {
+    await this.#caller.call('prune', { below })
+  }
+
   findBlob(digest: string): Promise<BlobPlace | undefined> {
     return this.#caller.call('blob', { digest })
   }

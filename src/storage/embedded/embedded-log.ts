@@ -1,10 +1,22 @@
 import { subtle } from 'node:crypto'
+import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type AppendOptions, type Batch, type Blob, type LogStore, StorageFaultError } from '../storage.ts'
-import { BlobFiles } from './blob-files.ts'
+import {
+  type AppendOptions,
+  type Batch,
+  type Blob,
+  type BlobStore,
+  type BlobWriter,
+  EntriesPrunedError,
+  type PrunableLog,
+  StorageFaultError,
+} from '../storage.ts'
+import { BlobFiles, syncDirectory } from './blob-files.ts'
+import { codeOf } from './files.ts'
 import { type BlobPlace, blobsIn } from './frame.ts'
 import { JournalReader } from './journal-reader.ts'
 import type { JournalThread } from './journal-thread.ts'
+import { floorName, segmentPath } from './segment.ts'
 
 const readBytes = 4 * 1024 * 1024
 const blobName = /^sha256:[0-9a-f]{64}$/
@@ -18,10 +30,11 @@ export interface BlobFinder {
 }
 
 /** The log of one directory: the journal's thread writes, this side reads. */
-export class EmbeddedLog implements LogStore {
+export class EmbeddedLog implements PrunableLog, BlobStore {
   readonly #thread: JournalThread
   readonly #reader: JournalReader
   readonly #files: BlobFiles
+  readonly #journal: string
   /** Blobs that came after what the index has taken in, in log order. */
   readonly #recent = new Map<string, { readonly entry: number; readonly place: BlobPlace }>()
   #finder: BlobFinder | undefined
@@ -35,7 +48,8 @@ export class EmbeddedLog implements LogStore {
     this.#size = thread.recovered.size
     this.#files = new BlobFiles(join(directory, 'blobs'))
     const { id, recovered } = thread
-    this.#reader = new JournalReader({ directory: join(directory, 'journal'), id, marks: recovered.marks })
+    this.#journal = join(directory, 'journal')
+    this.#reader = new JournalReader({ directory: this.#journal, id, marks: recovered.marks })
   }
 
   set finder(finder: BlobFinder) {
@@ -70,6 +84,7 @@ export class EmbeddedLog implements LogStore {
     const found: Buffer[] = []
     const end = Math.min(this.#size, start + limit)
     if (start < 0 || start >= end) return found
+    if (start < this.first) throw new EntriesPrunedError(this.first)
     let bytes = 0
     for await (const frame of this.#reader.frames(start, end)) {
       const first = Math.max(0, start - frame.start)
@@ -101,6 +116,61 @@ export class EmbeddedLog implements LogStore {
       if (error instanceof StorageFaultError) this.#fault ??= error
       throw error
     }
+  }
+
+  get first(): number {
+    return this.#reader.first
+  }
+
+  prunableTo(below: number): number {
+    return Math.max(this.first, this.#reader.segmentAt(below)?.start ?? 0)
+  }
+
+  async prune(below: number): Promise<void> {
+    this.#check()
+    if (below <= this.first) return
+    const at = this.#reader.segmentAt(below)
+    if (at?.start !== below) throw new TypeError('no file of the log begins there')
+    const before = this.#reader.segmentAt(this.first)!.segment
+    try {
+      // Durable first: a start that finds files before this one removes them, rather than miss the others.
+      const floor = await open(join(this.#journal, floorName(at.segment)), 'a', 0o600)
+      await floor.close()
+      await syncDirectory(this.#journal)
+      await this.#reader.forgetBefore(at.segment)
+      for (let each = before; each < at.segment; each++) {
+        await removeFile(segmentPath(this.#journal, each))
+        await removeFile(join(this.#journal, floorName(each)))
+      }
+      await syncDirectory(this.#journal)
+    } catch (error) {
+      throw new StorageFaultError('old files of the log could not be removed', { cause: error })
+    }
+    for (const [digest, { entry }] of this.#recent) if (entry < below) this.#recent.delete(digest)
+  }
+
+  async openBlob(): Promise<BlobWriter> {
+    this.#check()
+    return await this.#files.begin(error => void (this.#fault ??= error))
+  }
+
+  async streamBlob(hash: string): Promise<AsyncIterable<Buffer> | undefined> {
+    this.#check()
+    const large = await this.#files.stream(digestOf(hash))
+    if (large !== undefined) return large
+    // What came with a batch is small.
+    const small = await this.readBlob(hash)
+    return small && onePiece(small)
+  }
+
+  async removeBlob(hash: string): Promise<boolean> {
+    this.#check()
+    return await this.#files.remove(digestOf(hash))
+  }
+
+  /** Removes what an earlier run left of blobs that it did not finish. */
+  async sweep(): Promise<void> {
+    await this.#files.sweep()
   }
 
   async close(): Promise<void> {
@@ -141,6 +211,16 @@ export class EmbeddedLog implements LogStore {
   #check(): void {
     if (this.#fault !== undefined) throw this.#fault
   }
+}
+
+async function* onePiece(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+  })
 }
 
 const closed = 'the log store is closed'

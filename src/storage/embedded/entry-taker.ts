@@ -66,6 +66,47 @@ export class EntryTaker {
     }
   }
 
+  /** Forgets the entries of a frame below `below`: their rows, their words, and what no other entry has. */
+  forget(frame: ReadFrame, below: number): void {
+    this.#database.exec('BEGIN')
+    try {
+      for (const [i, entry] of frame.entries.entries()) {
+        if (frame.start + i < below) this.#forgetEntry(frame.start + i, readFacts(entry))
+      }
+      for (const [id, count] of this.#counts) this.#count.run(-count, id)
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    } finally {
+      this.#counts.clear()
+    }
+  }
+
+  /** Forgets the times, texts and places that belonged to entries below `below` alone, in segments before `segment`. */
+  forgetRest(below: number, segment: number): void {
+    this.#known.clear()
+    this.#database.exec('BEGIN')
+    this.#database.prepare('DELETE FROM blob WHERE segment < ?').run(segment)
+    this.#database.prepare('DELETE FROM span WHERE block < ?').run(Math.floor(below / spanEntries))
+    this.#database.exec(`
+      DELETE FROM name WHERE who IN (SELECT id FROM word WHERE entries <= 0);
+      DELETE FROM word WHERE entries <= 0;
+      INSERT INTO words (words) VALUES ('optimize');
+    `)
+    this.#database.exec('COMMIT')
+    this.#database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
+  #forgetEntry(seq: number, facts: EntryFacts): void {
+    const { changes } = this.#database.prepare('DELETE FROM entry WHERE seq = ?').run(seq)
+    // Forgotten already, by an attempt that was interrupted: its words are gone too.
+    if (changes === 0) return
+    const body = [...facts.words].join(' ')
+    this.#database.prepare(`INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)`).run(seq, body)
+    for (const field of wordFields) this.#word(field, facts)
+  }
+
   #takeEntry(seq: number, facts: EntryFacts): void {
     const words = wordFields.map(field => this.#word(field, facts))
     const ids = idFields.map(field => idNumber(facts[field]))

@@ -45,6 +45,7 @@ serve({
   open: () => indexed,
   follow: ({ size }: { size: number }) => guarded(() => follow(size)),
   search: (query: EntryQuery) => guarded(() => search(query)),
+  prune: ({ below }: { below: number }) => guarded(() => prune(below)),
   blob: ({ digest }: { digest: string }) => guarded(() => findBlob(digest)),
   close() {
     tables.database.close()
@@ -64,6 +65,17 @@ async function follow(size: number): Promise<number> {
   }
   if (frames.length > 0) indexed = tables.taker.take(frames, indexed)
   return indexed
+}
+
+/** Forgets entries below `below`, a frame at a time, then the places in their files. */
+async function prune(below: number): Promise<void> {
+  for await (const frame of reader.frames(reader.first, Math.min(below, indexed))) {
+    tables.taker.forget(frame, below)
+  }
+  const at = reader.segmentAt(below)
+  if (at === undefined) return
+  tables.taker.forgetRest(below, at.segment)
+  await reader.forgetBefore(at.segment)
 }
 
 async function search(query: EntryQuery) {
@@ -107,7 +119,7 @@ async function guarded<T>(run: () => T | Promise<T>): Promise<T> {
     if (!damaged.has(sqliteCode(error) ?? 0)) throw error
     tables.database.close()
     tables = createFresh()
-    indexed = 0
+    indexed = reader.first
     return run()
   }
 }
@@ -130,7 +142,7 @@ function createFresh(): Tables {
   const put = database.prepare('INSERT INTO meta VALUES (?, ?)')
   put.run('version', schemaVersion)
   put.run('journal', Buffer.from(start.id).toString('hex'))
-  put.run('indexed', 0)
+  put.run('indexed', reader.first)
   return prepare(database)
 }
 
@@ -154,10 +166,10 @@ async function isOfThisLog(database: DatabaseSync): Promise<boolean> {
   const rows = database.prepare('SELECT key, value FROM meta').all()
   const meta = new Map(rows.map(row => [row['key'], row['value']]))
   const taken = Number(meta.get('indexed'))
-  if (meta.get('version') !== schemaVersion || taken > start.size) return false
+  if (meta.get('version') !== schemaVersion || taken > start.size || taken < reader.first) return false
   if (meta.get('journal') !== Buffer.from(start.id).toString('hex')) return false
-  for await (const frame of reader.frames(Math.max(0, taken - 1), taken)) {
+  for await (const frame of reader.frames(Math.max(reader.first, taken - 1), taken)) {
     return hash('sha256', frame.entries[taken - 1 - frame.start]!) === meta.get('last')
   }
-  return taken === 0
+  return taken === reader.first
 }

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { StorageFaultError } from '../storage.ts'
+import { EntriesPrunedError, StorageFaultError } from '../storage.ts'
 import { codeOf } from './files.ts'
 import {
   type BlobPlace,
@@ -57,12 +57,38 @@ export class JournalReader {
     this.#marks.push(mark)
   }
 
+  /** The first entry that is still there. */
+  get first(): number {
+    const mark = this.#marks[0]
+    return mark === undefined || mark.segment === 1 ? 0 : mark.start
+  }
+
+  /** The last segment that begins at `below` or before, and with which entry; undefined where there is none. */
+  segmentAt(below: number): { readonly segment: number; readonly start: number } | undefined {
+    let found: Mark | undefined
+    for (const mark of this.#marks) {
+      if (mark.start > below) break
+      if (mark.segment !== found?.segment) found = mark
+    }
+    return found && { segment: found.segment, start: found.start }
+  }
+
+  /** Forgets the segments before this one, which are about to be removed. */
+  async forgetBefore(segment: number): Promise<void> {
+    const kept = this.#marks.findIndex(mark => mark.segment >= segment)
+    this.#marks.splice(0, Math.max(0, kept))
+    const past = [...this.#open].filter(([number]) => number < segment)
+    for (const [number] of past) this.#open.delete(number)
+    await Promise.allSettled(past.map(async ([, file]) => (await file).close()))
+  }
+
   /**
    * Frames, whole, from the one that holds entry `from` to the one that holds the entry before `end`, all of which must
    * be durable.
    */
   async *frames(from: number, end: number): AsyncGenerator<ReadFrame> {
     if (from >= end) return
+    if (from < this.first) throw new EntriesPrunedError(this.first)
     let place: Place = this.#nearest(from)
     let next = -1
     let chunk: { readonly bytes: Buffer; readonly at: Place } | undefined

@@ -8,6 +8,7 @@ import { StorageFaultError } from '../storage.ts'
 import { datasync, type Files, readFull, writeAll } from './files.ts'
 import { type FrameHeader, headerBytes, isWhole, readHeader } from './frame.ts'
 import {
+  floorNumber,
   isZero,
   readSegmentHeader,
   seedOf,
@@ -77,12 +78,22 @@ export function recoverJournal(options: RecoverOptions): Recovered {
 
 /** Numbers of the segments, without a gap; what a crash left of one that was being made is removed. */
 function listSegments({ files, directory }: RecoverOptions): number[] {
-  const found = files.list(directory).map(segmentNumber)
-  const segments = found.filter(each => each !== undefined).sort((a, b) => a - b)
+  const names = files.list(directory)
+  const found = names.map(segmentNumber)
+  const floor = Math.max(1, ...names.map(floorNumber).filter(each => each !== undefined))
+  const all = found.filter(each => each !== undefined).sort((a, b) => a - b)
+  // What a removal had not come to when it was interrupted.
+  const past = all.filter(each => each < floor)
+  for (const each of past) files.remove(segmentPath(directory, each))
+  if (past.length > 0) files.syncDirectory(directory)
+  const segments = all.slice(past.length)
   const last = segments.at(-1)
   if (last !== undefined && isUnborn(files, segmentPath(directory, last))) {
     files.remove(segmentPath(directory, last))
     segments.pop()
+  }
+  if ((segments[0] ?? floor) !== floor || (segments.length === 0 && floor > 1)) {
+    throw new StorageFaultError(`journal: ${segmentName(floor)} is missing`)
   }
   for (let i = 1; i < segments.length; i++) {
     if (segments[i] === segments[i - 1]! + 1) continue
@@ -117,7 +128,8 @@ function firstToRead(options: RecoverOptions, segments: readonly number[], scan:
     }
     scan.marks.push({ start, segment: segments[i]!, offset: segmentHeaderBytes })
   }
-  if (first > 0) scan.expected = starts[first] ?? scan.expected
+  // A log whose oldest entries were removed begins where its first file does.
+  if (first > 0 || segments[0]! > 1) scan.expected = starts[first] ?? scan.expected
   return first
 }
 

@@ -16,6 +16,19 @@ export function segmentPath(directory: string, segment: number): string {
   return join(directory, segmentName(segment))
 }
 
+/**
+ * An empty file that says in its name which segment is the first one that is kept: those before it were removed on
+ * purpose, or are about to be.
+ */
+export function floorName(segment: number): string {
+  return `${String(segment).padStart(8, '0')}.first`
+}
+
+/** The number in the name of such a file; undefined for other files. */
+export function floorNumber(name: string): number | undefined {
+  return /^\d{8}\.first$/.test(name) ? Number(name.slice(0, 8)) : undefined
+}
+
 /** The number in the name of a segment file; undefined for other files. */
 export function segmentNumber(name: string): number | undefined {
   return /^\d{8}\.seg$/.test(name) ? Number(name.slice(0, 8)) : undefined

@@ -47,6 +47,7 @@ export async function openEmbeddedStorage(options: EmbeddedOptions): Promise<Emb
     const [thread, state] = await settle(threadOpening, stateOpening, opened)
     const log = new EmbeddedLog(thread, directory)
     opened.push(() => log.close())
+    await log.sweep()
     const { size, marks, cutBytes } = thread.recovered
     const start = {
       path: join(directory, 'index.db'),

@@ -1,13 +1,13 @@
 import { checkQuery } from '../check-query.ts'
 import { type EntryFacts, matchesGlob, readFacts, wordsOf } from '../entry-facts.ts'
-import type { EntryIndex, EntryPage, EntryQuery, LogStore } from '../storage.ts'
+import type { EntryIndex, EntryPage, EntryQuery, PrunableLog } from '../storage.ts'
 
 /** Search over a log in memory: facts are read once per entry, and every query walks all of them. */
 export class MemoryIndex implements EntryIndex {
-  readonly #log: LogStore
+  readonly #log: PrunableLog
   readonly #facts: EntryFacts[] = []
 
-  constructor(log: LogStore) {
+  constructor(log: PrunableLog) {
     this.#log = log
   }
 
@@ -19,9 +19,14 @@ export class MemoryIndex implements EntryIndex {
     while (this.#log.size < size) await new Promise(resolve => setImmediate(resolve))
   }
 
+  async prune(): Promise<void> {
+    // It keeps nothing that the log does not.
+  }
+
   async search(query: EntryQuery): Promise<EntryPage> {
     checkQuery(query)
     const size = this.#log.size
+    while (this.#facts.length < this.#log.first) this.#facts.push(readFacts(Buffer.alloc(0)))
     while (this.#facts.length < size) {
       for (const entry of await this.#log.read(this.#facts.length, 1000)) this.#facts.push(readFacts(entry))
     }
@@ -29,8 +34,9 @@ export class MemoryIndex implements EntryIndex {
     const matches = matcher(query)
     const found: number[] = []
     const step = descending ? -1 : 1
-    const from = descending ? Math.min(after ?? size, size) - 1 : Math.max((after ?? -1) + 1, 0)
-    for (let i = from; i >= 0 && i < size && found.length <= limit; i += step) {
+    const { first } = this.#log
+    const from = descending ? Math.min(after ?? size, size) - 1 : Math.max((after ?? -1) + 1, first)
+    for (let i = from; i >= first && i < size && found.length <= limit; i += step) {
       if (matches(this.#facts[i]!)) found.push(i)
     }
     const page = found.slice(0, limit)
