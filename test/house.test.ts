@@ -9,7 +9,7 @@ import { root, sources } from './sources.ts'
 const order = [
   ['model', 'clock.ts', 'errors.ts', 'id.ts', 'log.ts', 'version.ts'],
   ['config', 'storage', 'audit', 'masking', 'credentials', 'identity', 'policy', 'recording', 'guards'],
-  ['export', 'detection'],
+  ['export', 'detection', 'retention', 'witness'],
   ['gateway'],
   ['approvals', 'protocols'],
   ['api'],
@@ -59,7 +59,9 @@ test('the product needs nothing from the practice stand-ins or the tests', () =>
   const wrong = sources('src/**/*.ts')
     .filter(
       ({ path }) =>
-        !path.endsWith('.test.ts') && !path.includes('/testing/') && path !== 'src/cli/commands/quickstart.ts',
+        !path.endsWith('.test.ts') &&
+        !path.includes('/testing/') &&
+        path !== 'src/cli/commands/quickstart.ts',
     )
     .flatMap(({ path, text }) =>
       imports(path, text)
