@@ -6,6 +6,10 @@ import type { Audit } from '../audit/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Subject } from '../model/subject.ts'
+import { refusedIdentities } from '../protocols/http/refused-identities.ts'
+
+/** The gateway's own API, where entries say which connection a credential was refused at. */
+const ownApi = { name: 'api', protocol: 'api', sensitivity: 'high' } as const
 
 /** Callers over the network: a bearer token, and the roles that the configuration gives its subject. */
 export function identifyByToken(parts: {
@@ -13,19 +17,14 @@ export function identifyByToken(parts: {
   readonly authenticator: Authenticator
   readonly rolesOf: (subject: Subject) => ReadonlySet<Role>
 }): Identify {
+  const refused = refusedIdentities(parts.audit, ownApi)
   return async request => {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (token === undefined) throw new GatewayError('unauthenticated')
     const identified = await parts.authenticator.identify({ token })
     if ('refusal' in identified) {
-      const { reason, claimed } = identified.refusal
-      const client = { ip: request.socket.remoteAddress ?? '', port: request.socket.remotePort ?? 0 }
-      await parts.audit.note('identity.refused', {
-        client,
-        reason,
-        target: 'api',
-        ...(claimed && { claimed }),
-      })
+      const { remoteAddress: ip = '', remotePort: port = 0 } = request.socket
+      await refused.note({ ip, port }, identified.refusal)
       throw new GatewayError('unauthenticated')
     }
     return { subject: identified.subject, roles: parts.rolesOf(identified.subject) }

@@ -2,6 +2,8 @@ import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { Approval } from '../approvals/approval.ts'
 import { connectionVersion } from '../approvals/connection-version.ts'
+import type { BreakGlass } from '../approvals/break-glass.ts'
+import type { Grants } from '../approvals/grants.ts'
 import { createApprovalStep, type Recheck } from '../approvals/settle.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
@@ -41,6 +43,8 @@ export interface LiveGatewayParts {
   readonly sessions: OpenSessions
   readonly recordings: Recordings
   readonly approvals: Approvals
+  readonly grants: Grants
+  readonly breakGlass: BreakGlass
   readonly tokens: GatewayTokens
   readonly registry: Registry
   readonly credentials: CredentialVault
@@ -95,6 +99,7 @@ export class LiveGateway implements Gateway {
       approvals: parts.approvals,
       audit: parts.audit,
       clock: parts.clock,
+      coverage: [parts.grants, parts.breakGlass],
       recheck: (session, action, approval) => this.#recheck(session, action, approval),
       masker: (session, decision) =>
         this.masker(
@@ -151,6 +156,8 @@ export class LiveGateway implements Gateway {
       throw error
     }
     this.#rules = next
+    this.#parts.grants.configure(loaded.config.approvals.grants)
+    this.#parts.breakGlass.configure(loaded.config.approvals.break_glass)
     await before.authenticator.close()
     await this.#parts.keys.retain(loaded.config.identity.issuers)
   }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
-import { connect } from '../client.ts'
+import { connect, lines } from '../client.ts'
 import { entryLine } from '../entry-text.ts'
 import { Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
@@ -111,6 +111,22 @@ async function replay(
   hint('this reading is an entry of the log')
 }
 
+async function watch(id: string, _: unknown, command: Command): Promise<void> {
+  const options = globals(command)
+  const api = await connect(options)
+  await api.call<SessionView>(`/sessions/${encodeURIComponent(id)}`)
+  const stream = await api.stream('/audit/stream')
+  hint(`watching ${id}; Ctrl-C ends it`)
+  for await (const line of lines(stream)) {
+    if (!line.startsWith('data: ')) continue
+    const entry = JSON.parse(line.slice('data: '.length)) as Entry
+    if (entry.session !== id) continue
+    if (options.json === true) printJson(entry)
+    else print(entryLine(entry))
+    if (entry.kind === 'session.ended') return
+  }
+}
+
 async function kill(id: string, _: unknown, command: Command): Promise<void> {
   await (await connect(globals(command))).call(`/sessions/${encodeURIComponent(id)}`, { method: 'DELETE' })
   hint(`ended ${id}`)
@@ -133,5 +149,6 @@ export function sessionsCommand(program: Command): void {
     .option('--curl', 'as curl commands that send the same again through the gateway')
     .option('--action <id>', 'only this action (id or entry index)')
     .action(replay)
+  sessions.command('watch <id>').description('Show what a running session does, until it ends').action(watch)
   sessions.command('kill <id>').description('End a running session').action(kill)
 }

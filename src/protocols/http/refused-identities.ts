@@ -20,7 +20,10 @@ export interface RefusedIdentities {
   close(): void
 }
 
-export function refusedIdentities(audit: Audit, connection: Connection): RefusedIdentities {
+export function refusedIdentities(
+  audit: Audit,
+  connection: Pick<Connection, 'name' | 'protocol' | 'sensitivity'>,
+): RefusedIdentities {
   const watched = new Map<string, Watch>()
   const target = {
     name: connection.name,
