@@ -1,5 +1,5 @@
 /** Makes maskers: rules are compiled once for each set of profiles, literal values once for each set of values. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { MaskingConfig } from '../config/masking.ts'
 import { maskBody } from './body.ts'
 import { builtinProfiles } from './builtin-profiles.ts'
@@ -58,7 +58,7 @@ export function createMasking(config: MaskingConfig, options: { readonly hashKey
 }
 
 function digestOf(secrets: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(secrets)).digest('base64')
+  return hash('sha256', JSON.stringify(secrets), 'base64')
 }
 
 function createCache<T>(): (key: string, make: () => T) => T {

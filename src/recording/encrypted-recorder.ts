@@ -2,7 +2,7 @@
  * Records one action: what is small is kept until its end and travels with its entry; what is larger is encrypted
  * chunk by chunk into a file as it passes, so that memory stays bounded however long an answer is (P12).
  */
-import { createHash, createHmac, type Hmac } from 'node:crypto'
+import { createHmac, createSecretKey, hash as digestOf, type Hmac } from 'node:crypto'
 import type { RecordingRef } from '../audit/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { RecordLevel } from '../model/decision.ts'
@@ -28,7 +28,7 @@ export interface RecorderParts {
 
 /** The keyed commitment: whoever has the file key can prove the plaintext; after erasure it says nothing. */
 export function commitmentOf(fileKey: Buffer, nonce: Buffer): Hmac {
-  return createHmac('sha256', derive(fileKey, nonce, 'sallyport/commitment'))
+  return createHmac('sha256', createSecretKey(derive(fileKey, nonce, 'sallyport/commitment')))
 }
 
 export function createRecorder(parts: RecorderParts): Recorder {
@@ -114,7 +114,7 @@ class EncryptedRecorder implements Recorder {
     out.push(sealer.final())
     this.#held = []
     const blob = Buffer.concat(out)
-    const hash = `sha256:${createHash('sha256').update(blob).digest('hex')}`
+    const hash = `sha256:${digestOf('sha256', blob)}`
     return { recording: this.#reference({ hash, length: blob.length, hmac }), blob }
   }
 
