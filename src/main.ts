@@ -9,7 +9,9 @@ import { createApi } from './api/handler.ts'
 import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
+import { BreakGlass } from './approvals/break-glass.ts'
 import { findEntryIn } from './approvals/find-entry.ts'
+import { Grants } from './approvals/grants.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
 import { type AuditLog, openAudit } from './audit/log.ts'
 import { systemClock } from './clock.ts'
@@ -145,6 +147,10 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const approvals = new Approvals(consent)
   await approvals.start()
   undo.defer(() => approvals.stop())
+  const grants = new Grants(consent, config.approvals.grants)
+  await grants.start()
+  const breakGlass = new BreakGlass(consent, config.approvals.break_glass)
+  await breakGlass.start()
 
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -155,7 +161,18 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   })
   const credentials = createCredentials(base)
   const issuers = new IssuerKeys({ clock: systemClock, base })
-  const kept = { audit, sessions, recordings, approvals, tokens, registry, credentials, keys: issuers }
+  const kept = {
+    audit,
+    sessions,
+    recordings,
+    approvals,
+    grants,
+    breakGlass,
+    tokens,
+    registry,
+    credentials,
+    keys: issuers,
+  }
   const gateway = await LiveGateway.open({ ...kept, loaded, clock: systemClock })
   undo.defer(() => gateway.close())
   const table = new ConnectionTable(gateway, protocols)
@@ -179,6 +196,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     sessions,
     recordings,
     approvals,
+    grants,
+    breakGlass,
     tokens,
     registry,
     logger,

@@ -2,6 +2,7 @@ import type { Route } from './route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { exportRoutes } from './routes/export.ts'
+import { grantRoutes } from './routes/grants.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
@@ -12,6 +13,7 @@ export const allRoutes: readonly Route[] = [
   ...auditRoutes,
   ...sessionRoutes,
   ...approvalRoutes,
+  ...grantRoutes,
   ...tokenRoutes,
   ...exportRoutes,
 ]

@@ -1,5 +1,7 @@
 import type { Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
+import type { BreakGlass } from '../approvals/break-glass.ts'
+import type { Grants } from '../approvals/grants.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { SignedHead } from '../audit/checkpoint.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
@@ -24,6 +26,8 @@ export interface Services {
   readonly sessions: OpenSessions
   readonly recordings: Recordings
   readonly approvals: Approvals
+  readonly grants: Grants
+  readonly breakGlass: BreakGlass
   readonly tokens: GatewayTokens
   readonly export: Export
   readonly registry: Registry

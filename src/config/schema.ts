@@ -3,6 +3,7 @@
  * `docs/reference/configuration.md` is generated from it.
  */
 import { z } from 'zod'
+import { approvalsSection } from './approvals.ts'
 import { connectionSection } from './connections.ts'
 import { identitySection, rolesSection } from './identity.ts'
 import { limitsSection, listenSection } from './listen.ts'
@@ -60,6 +61,7 @@ export const configSchema = z.strictObject({
   sign_in: signInSection,
   connections: z.array(connectionSection).default([]).describe('The upstreams'),
   policy: policySection,
+  approvals: approvalsSection,
   masking: maskingSection,
   sinks: sinksSection,
 })

@@ -82,6 +82,22 @@ const held = {
   approval,
   expires: '2026-11-21T07:10:00.000Z',
 }
+const grant = {
+  connection: ofSession.connection,
+  approval: {
+    id: 'gr_1',
+    kind: 'grant',
+    approvers: ['bo@example.com'],
+    reason: 'release',
+    state: 'proposed',
+  },
+  grant: { to: { email: 'ci@example.com' }, operations: ['v1.*'], risks: ['write'] },
+}
+const broken = {
+  connection: ofSession.connection,
+  approval: { id: 'bg_1', kind: 'break-glass', state: 'overridden', approvers: [], by: 'bo@example.com' },
+  reason: 'incident 42',
+}
 const nothing = { count: 0, kinds: [] }
 
 export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown>>>> = {
@@ -121,6 +137,7 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   },
   'identity.signed_in': { subject: approver, client: { ip: '10.9.9.9', port: 4711 } },
   'identity.signed_out': { subject: approver },
+  'identity.linked': { subject: approver, linked: { service: 'slack', team: 'T1', user: 'U1' } },
   'identity.token_created': { subject: approver, token: { id: 't_1', name: 'ci', expires_at: '2027-01-01' } },
   'identity.token_revoked': { subject: approver, token: { id: 't_1', name: 'ci' } },
   'approval.requested': held,
@@ -135,12 +152,12 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'approval.cancelled': held,
   'approval.consumed': { ...held, approval: { ...approval, approvers: ['bo@example.com'] } },
   'approval.abandoned': held,
-  'grant.created': {
-    subject: approver,
-    grant: { id: 'g_1', operations: ['v1.*'], expires_at: '2026-11-21T08:00:00Z' },
-  },
-  'grant.revoked': { subject: approver, grant: { id: 'g_1' } },
-  'break_glass.used': { ...ofSession, operation: 'v1.updateMonitor', reason: 'incident 42' },
+  'grant.proposed': { subject: approver, ...grant },
+  'grant.voted': { subject: approver, ...grant },
+  'grant.created': { subject: approver, ...grant, approval: { ...grant.approval, state: 'active' } },
+  'grant.revoked': { subject: approver, ...grant, approval: { ...grant.approval, state: 'revoked' } },
+  'break_glass.used': { subject: approver, ...broken },
+  'break_glass.ended': { subject: approver, ...broken, ended_by: approver },
   'policy.changed': { policy: { from: 'sha256:aa', to: 'sha256:bb', rules: 12 }, subject: approver },
   'policy.rejected': { problems: ['rules[3].when: unknown name'] },
   'connection.changed': { change: 'added', connection: ofSession.connection },
