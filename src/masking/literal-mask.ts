@@ -1,5 +1,7 @@
 import { type BodyLimits, run } from './run.ts'
 import { type Coder, codersOf, createDecoding } from './decode.ts'
+import { unescapeJson } from './escapes.ts'
+import { rawSpan } from './finder.ts'
 import { type Literals, literalKind } from './literals.ts'
 import type { ContentMeta, MaskedBody } from './masker.ts'
 import { mergeSpans, type Span } from './spans.ts'
@@ -13,11 +15,9 @@ import { type Transform, unable } from './transform.ts'
 export function createLiteralMask(literals: Literals, tally: Tally): Transform {
   let held = ''
   const take = (text: string, cut: number): string => {
-    const spans: Span[] = []
-    literals.find(text, spans)
     let at = 0
     let out = ''
-    for (const { start, end } of mergeSpans(spans)) {
+    for (const { start, end } of findLiterals(literals, text)) {
       tally.hit(literalKind)
       out += text.slice(at, start) + sameLength(end - start)
       at = end
@@ -29,10 +29,45 @@ export function createLiteralMask(literals: Literals, tally: Tally): Transform {
   return {
     push(chunk) {
       const text = held === '' ? chunk : held + chunk
-      return take(text, text.length - literals.pending(text))
+      return take(text, text.length - pendingLiteral(literals, text))
     },
     end: () => take(held, held.length),
   }
+}
+
+/** Every form of every value, also where all of it or a part is written in JSON's escapes. */
+function findLiterals(literals: Literals, text: string): readonly Span[] {
+  const spans: Span[] = []
+  literals.find(text, spans)
+  if (!text.includes('\\u')) return mergeSpans(spans)
+  const unescaped = unescapeJson(text)
+  const behind: Span[] = []
+  literals.find(unescaped.bytes, behind)
+  return mergeSpans([...spans, ...behind.map(span => rawSpan(unescaped, span))])
+}
+
+/** Of the longest escape of one byte. */
+const escapeLength = 6
+
+/** The length of the longest end of the text with which a value may begin, escaped or not. */
+function pendingLiteral(literals: Literals, text: string): number {
+  const plain = literals.pending(text)
+  const end = text.slice(-(literals.longest + 1) * escapeLength)
+  if (!end.includes('\\')) return plain
+  const open = openEscapeLength(end)
+  const unescaped = unescapeJson(end.slice(0, end.length - open))
+  const behind = literals.pending(unescaped.bytes)
+  const from = unescaped.origin[unescaped.bytes.length - behind]!
+  return Math.max(plain, end.length - from)
+}
+
+/** The length of an escape that the text ends in the middle of. */
+function openEscapeLength(text: string): number {
+  const unit = /u[0-9a-fA-F]{0,3}$/.exec(text)?.[0].length ?? 0
+  let from = text.length - unit
+  while (from > 0 && text[from - 1] === '\\') from--
+  const backslashes = text.length - unit - from
+  return backslashes % 2 === 1 ? unit + 1 : 0
 }
 
 function sameLength(length: number): string {
@@ -74,10 +109,9 @@ async function* searched(
   async function search(decoded: AsyncGenerator<Buffer>): Promise<void> {
     for await (const chunk of decoded) {
       const text = tail + chunk.toString('latin1')
-      const spans: Span[] = []
-      literals.find(text, spans)
-      if (spans.length > 0) throw unable('a compressed answer holds a credential of the gateway')
-      tail = text.slice(Math.max(0, text.length - literals.longest + 1))
+      if (findLiterals(literals, text).length > 0)
+        throw unable('a compressed answer holds a credential of the gateway')
+      tail = text.slice(-(literals.longest + 1) * escapeLength)
     }
   }
 
@@ -86,7 +120,7 @@ async function* searched(
       await search(decoding.push(chunk))
       waiting.push(chunk)
       size += chunk.length
-      if (literals.pending(tail) === 0) {
+      if (pendingLiteral(literals, tail) === 0) {
         yield* waiting.splice(0)
         size = 0
       } else if (size > limits.maxBuffered) throw unable('too much of a compressed answer has to wait')

@@ -75,7 +75,7 @@ after(async () => {
 /** Gives back what it was sent, in the ways that upstreams do. */
 function echo(request: IncomingMessage, response: ServerResponse): void {
   const given = { authorization: request.headers.authorization, key: request.headers['x-api-key'] }
-  switch (request.url) {
+  switch (request.url!) {
     case '/echo/header':
       response.setHeader('x-you-sent', String(given.authorization))
       response.setHeader('set-cookie', `session=${given.key}`)
@@ -85,7 +85,8 @@ function echo(request: IncomingMessage, response: ServerResponse): void {
       return void response.end(JSON.stringify({ headers: given, list: [[given.key]] }))
     case '/echo/escaped': {
       response.setHeader('content-type', 'application/json')
-      const escaped = [...String(given.key)]
+      const escaped = String(given.key)
+        .split('')
         .map(each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`)
         .join('')
       return void response.end(`{"key":"${escaped}"}`)
