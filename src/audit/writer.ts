@@ -91,8 +91,7 @@ export class Writer {
       else this.#queue.push(waiting)
       if (this.#running) return
       this.#running = true
-      // A microtask later, so that what is asked for in one turn of the loop shares a commit.
-      queueMicrotask(() => void this.#run())
+      void this.#run()
     })
   }
 
@@ -119,6 +118,9 @@ export class Writer {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && this.#healthy) {
+      // The rest of this turn of the loop first: whatever its other clients ask for then shares the commit.
+      await new Promise(resolve => setImmediate(resolve))
+      if (!this.#healthy) break
       const group = this.#form()
       this.#inFlight = group.members.length
       try {
