@@ -1,0 +1,121 @@
+/**
+ * Where the CPU of a request goes: `script/node bench/profile.ts [--seconds 6] [--warm 10] [--connections 32]
+ * [--sample] [--top 40]`. The gateway of `bench/http.ts` under load: the CPU time of each of its threads per request
+ * and, with `--sample`, Node's own profiler: the time by the function of ours that is nearest to the sample, what it
+ * calls in Node and in libraries included. The profiler counts the clock, so on a busy machine what wakes another
+ * thread looks dear; and it slows down what it watches.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createIssuer, startBenchGateway } from './support/gateway.ts'
+import { startUpstream } from './support/rivals.ts'
+import { load } from './support/wrk.ts'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '6' },
+    warm: { type: 'string', default: '10' },
+    connections: { type: 'string', default: '32' },
+    sample: { type: 'boolean', default: false },
+    top: { type: 'string', default: '40' },
+  },
+})
+const seconds = Number(values.seconds)
+
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
+    readonly children?: readonly number[]
+  }[]
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+}
+
+/** For each sample, the nearest frame of this project (else of a library, else Node's): the last `seconds` of it. */
+function printProfile(profile: Profile): void {
+  const frames = new Map(profile.nodes.map(node => [node.id, node.callFrame]))
+  const parents = new Map(profile.nodes.flatMap(node => (node.children ?? []).map(child => [child, node.id])))
+  const nameOf = (id: number): string => {
+    const { functionName, url, lineNumber } = frames.get(id)!
+    return `${functionName || '(anonymous)'} ${url.replace(/^.*\/(?:src|node_modules)\//, '')}:${lineNumber + 1}`
+  }
+  const nearest = (id: number, holds: string): string | undefined => {
+    for (let at: number | undefined = id; at !== undefined; at = parents.get(at))
+      if (frames.get(at)!.url.includes(holds)) return nameOf(at)
+    return undefined
+  }
+  const total = profile.timeDeltas.reduce((sum, each) => sum + each, 0)
+  const spent = new Map<string, number>()
+  let at = 0
+  let busy = 0
+  profile.samples.forEach((id, i) => {
+    const took = profile.timeDeltas[i]!
+    at += took
+    if (at < total - seconds * 1e6 || frames.get(id)!.functionName === '(idle)') return
+    busy += took
+    const name = nearest(id, '/src/') ?? nearest(id, 'node_modules') ?? nameOf(id)
+    spent.set(name, (spent.get(name) ?? 0) + took)
+  })
+  console.log(`\na thread, busy ${((busy * 100) / (seconds * 1e6)).toFixed(0)} % of the time`)
+  for (const [name, took] of [...spent].toSorted((a, b) => b[1] - a[1]).slice(0, Number(values.top)))
+    console.log(`${((took * 100) / busy).toFixed(1).padStart(6)} %  ${name}`)
+}
+
+/** CPU time of each thread so far, microseconds, by `id name`. */
+async function threadsOf(pid: number): Promise<Map<string, number>> {
+  const threads = new Map<string, number>()
+  for (const id of await readdir(`/proc/${pid}/task`)) {
+    const [nanoseconds] = (await readFile(`/proc/${pid}/task/${id}/schedstat`, 'utf8')).split(' ')
+    const name = await readFile(`/proc/${pid}/task/${id}/comm`, 'utf8')
+    threads.set(`${id} ${name.trim()}`, Number(nanoseconds) / 1000)
+  }
+  return threads
+}
+
+function printThreads(before: Map<string, number>, after: Map<string, number>, requests: number): void {
+  const spent = [...after].map(([name, us]) => [name, (us - (before.get(name) ?? 0)) / requests] as const)
+  console.log('CPU per request by thread, microseconds')
+  for (const [name, us] of spent.toSorted((a, b) => b[1] - a[1]))
+    if (us >= 1) console.log(`${us.toFixed(1).padStart(8)}  ${name}`)
+  console.log(
+    `${spent
+      .reduce((sum, [, us]) => sum + us, 0)
+      .toFixed(1)
+      .padStart(8)}  all`,
+  )
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'sallyport-profile-'))
+try {
+  const keys = await createIssuer(directory)
+  const token = await keys.token('agent-7')
+  await using upstream = await startUpstream(directory, 1)
+  await using gateway = await startBenchGateway({
+    core: 0,
+    jwksFile: keys.jwksFile,
+    upstream: upstream.port,
+    directory: join(directory, 'gateway'),
+    node: values.sample ? ['--cpu-prof', `--cpu-prof-dir=${directory}/profiles`] : [],
+  })
+  const target = {
+    url: `${gateway.url}/c/datadog/api/v1/monitor`,
+    connections: Number(values.connections),
+    headers: { Authorization: `Bearer ${token}` },
+  }
+  const on = { core: 1, directory }
+  await load({ ...target, seconds: Number(values.warm) }, on)
+  const pid = gateway.process.child.pid!
+  const before = await threadsOf(pid)
+  const { requests, perSecond } = await load({ ...target, seconds }, on)
+  printThreads(before, await threadsOf(pid), requests)
+  console.log(`${Math.round(perSecond)} requests/s`)
+  await gateway.process.stop()
+  if (values.sample)
+    for (const file of await readdir(join(directory, 'profiles')))
+      printProfile(JSON.parse(await readFile(join(directory, 'profiles', file), 'utf8')) as Profile)
+} finally {
+  await rm(directory, { recursive: true, force: true })
+}
