@@ -29,6 +29,8 @@ import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
 import { loadRecordingKeys } from './recording/keys.ts'
 import { EncryptedRecordings } from './recording/recordings.ts'
+import { DiskWatch } from './retention/disk-watch.ts'
+import { Retention } from './retention/retention.ts'
 import { identifyByToken, identifyLocally } from './serve/callers.ts'
 import { ConnectionTable } from './serve/connections.ts'
 import { openListeners, openLocalSocket } from './serve/listeners.ts'
@@ -96,6 +98,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const reloader = new Reloader({ loaded, protocols, gateway, table, services, logger })
   undo.defer(() => reloader.close())
   services.export.start()
+  services.retention.start()
   void gateway.warm()
   logger.info('listening', { urls, log: config.origin, entries: services.storage.log.size })
 
@@ -133,14 +136,18 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const directory = resolve(base, config.data)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const log = await openLog(loaded, directory, options)
-  const { storage, audit, published, checkpoint } = log
+  const { storage, audit, published, checkpoint, registry, disk } = log
 
   const keys = await loadRecordingKeys(join(directory, 'keys'), config.recording)
   if (keys.created) await audit.note('key.created', { purpose: 'recording', recipients: keys.recipients })
   const { max_bytes: maxBytes } = config.recording
   const recordings = new EncryptedRecordings({ log: storage.log, state: storage.state, keys, maxBytes })
   const { idle, max_age } = config.sessions
-  const sessions = new OpenSessions(audit, systemClock, { idleMs: idle, maxMs: max_age })
+  const sessions = new OpenSessions(audit, systemClock, {
+    idleMs: idle,
+    maxMs: max_age,
+    admit: disk.refuseSession,
+  })
   sessions.onEnd(session => recordings.forget(session.id))
   undo.defer(() => sessions.closeAll('shutdown'))
   const consent = { state: storage.state, audit, clock: systemClock, findEntry: findEntryIn(storage) }
@@ -152,8 +159,6 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const breakGlass = new BreakGlass(consent, config.approvals.break_glass)
   await breakGlass.start()
 
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
   const tokens = new GatewayTokens({
     state: storage.state,
     config: config.identity.tokens,
@@ -177,21 +182,12 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => gateway.close())
   const table = new ConnectionTable(gateway, protocols)
   await table.apply(loaded.connections, audit)
-  const shipping = createExport({
-    log: storage.log,
-    audit,
-    state: storage.state,
-    sinks: config.sinks,
-    clock: systemClock,
-    registry,
-    version,
-    checkpoint,
-    secret: reference => openSecret(reference, base),
-    resolvePath: path => resolve(base, path),
-  })
-  undo.defer(() => shipping.stop(closeGraceMs))
+  const { shipping, retention } = await openFollowers(loaded, { ...log, recordings, sessions }, options)
   const open = {
     storage,
+    config,
+    retention,
+    disk,
     published,
     sessions,
     recordings,
@@ -208,11 +204,60 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   return { services: { ...open, gateway, connections: table, export: shipping }, gateway, table, directory }
 }
 
+/** What works behind the path: shipping to the sinks, and the removal of what is past its time. */
+async function openFollowers(
+  { config, base }: LoadedConfig,
+  parts: OpenLog & { readonly recordings: EncryptedRecordings; readonly sessions: OpenSessions },
+  { logger, undo }: Opened,
+) {
+  const { storage, audit, checkpoint, registry, published, recordings, sessions } = parts
+  const shipping = createExport({
+    log: storage.log,
+    audit,
+    state: storage.state,
+    sinks: config.sinks,
+    clock: systemClock,
+    registry,
+    version,
+    checkpoint,
+    secret: reference => openSecret(reference, base),
+    resolvePath: path => resolve(base, path),
+  })
+  undo.defer(() => shipping.stop(closeGraceMs))
+  const retention = await Retention.open({
+    storage,
+    audit,
+    recordings,
+    sessions: {
+      isRunning: id => sessions.find(id) !== undefined,
+      async end(id, reason) {
+        const session = sessions.find(id)
+        if (session !== undefined) await sessions.close(session, reason)
+      },
+    },
+    published,
+    checkpoint,
+    logger,
+    clock: systemClock,
+    config: config.retention,
+    sinks: config.sinks.map(each => each.name),
+  })
+  undo.defer(() => retention.close())
+  return { shipping, retention }
+}
+
+type OpenLog = Awaited<ReturnType<typeof openLog>>
+
 /** The log first: whatever else start-up does is already recorded. */
 async function openLog({ config }: LoadedConfig, directory: string, { logger, onFault, undo }: Opened) {
   const fault = onFault ?? (() => undefined)
   const storage = await openEmbeddedStorage({ directory, config: config.storage })
   undo.defer(() => storage.close())
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const { watermarks: marks } = config.storage
+  const disk = await DiskWatch.open({ space: () => storage.diskSpace(), marks, logger, registry })
+  undo.defer(() => disk.close())
   const published = join(directory, 'log')
   let audit: AuditLog | undefined
   const checkpointer = await openCheckpointer({
@@ -225,10 +270,17 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
   })
   undo.defer(() => checkpointer.close())
   const root = async (): Promise<string> => (await checkpointer.catchUp()).root
-  audit = await openAudit({ store: storage.log, origin: config.origin, root, onFault: fault })
+  audit = await openAudit({
+    store: storage.log,
+    origin: config.origin,
+    root,
+    onFault: fault,
+    admit: disk.refuseAction,
+  })
   const opened = audit
   undo.defer(() => opened.close(closeGraceMs))
   opened.onGrowth(() => checkpointer.grew())
   for (const vkey of checkpointer.created) await opened.note('key.created', { purpose: 'log', vkey })
-  return { storage, audit: opened, published, checkpoint: () => checkpointer.head }
+  await disk.tell(opened)
+  return { storage, audit: opened, published, checkpoint: () => checkpointer.head, registry, disk }
 }

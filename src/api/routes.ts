@@ -3,6 +3,7 @@ import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
+import { retentionRoutes } from './routes/retention.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
@@ -12,6 +13,7 @@ export const allRoutes: readonly Route[] = [
   ...systemRoutes,
   ...auditRoutes,
   ...sessionRoutes,
+  ...retentionRoutes,
   ...approvalRoutes,
   ...grantRoutes,
   ...tokenRoutes,

@@ -5,6 +5,7 @@ import type { Grants } from '../approvals/grants.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { SignedHead } from '../audit/checkpoint.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
+import type { Config } from '../config/schema.ts'
 import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
@@ -14,6 +15,8 @@ import type { Logger } from '../log.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Recordings } from '../recording/recordings.ts'
+import type { DiskWatch } from '../retention/disk-watch.ts'
+import type { Retention } from '../retention/retention.ts'
 import type { Storage } from '../storage/storage.ts'
 
 /** What routes act on. `main.ts` fills it. */
@@ -25,6 +28,10 @@ export interface Services {
   readonly published: string
   readonly sessions: OpenSessions
   readonly recordings: Recordings
+  readonly retention: Retention
+  readonly disk: DiskWatch
+  /** As at the start; what a reload changes is asked for elsewhere. */
+  readonly config: Config
   readonly approvals: Approvals
   readonly grants: Grants
   readonly breakGlass: BreakGlass

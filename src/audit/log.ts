@@ -30,6 +30,8 @@ export interface AuditOptions {
   readonly root?: (size: number) => Promise<string>
   /** Called once when the store can no longer be trusted. The process must stop; a restart recovers. */
   readonly onFault?: (error: unknown) => void
+  /** Asked before each intent: a reason not to take it, such as a disk that is nearly full. */
+  readonly admit?: () => GatewayError | undefined
   /** Milliseconds between heartbeats while the log grows, and while it does not. 0: none. */
   readonly heartbeat?: { readonly growing: number; readonly idle: number }
   /** Milliseconds before endings that found no room are tried again: the first wait and the longest. */
@@ -116,6 +118,8 @@ class Log implements AuditLog {
 
   async begin(session: SessionFacts, action: Action): Promise<OpenAction> {
     if (this.#state !== 'open') throw this.#refused(new GatewayError('shutting-down'))
+    const refusal = this.#options.admit?.()
+    if (refusal !== undefined) throw this.#refused(refusal)
     const startedAt = performance.now()
     const members = [...sessionMembers(session), ...actionMembers(action)]
     const ref = await this.#write('action.intended', [...members, ...factMembers(action.facts)])

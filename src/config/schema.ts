@@ -10,6 +10,7 @@ import { limitsSection, listenSection } from './listen.ts'
 import { maskingSection } from './masking.ts'
 import { policySection } from './policy.ts'
 import { recordingSection } from './recording.ts'
+import { retentionSection } from './retention.ts'
 import { signInSection } from './sign-in.ts'
 import { sinksSection } from './sinks.ts'
 import { storageSection } from './storage.ts'
@@ -43,6 +44,7 @@ export const configSchema = z.strictObject({
   limits: limitsSection,
   storage: storageSection,
   recording: recordingSection,
+  retention: retentionSection,
   sessions: z
     .strictObject({
       idle: duration()

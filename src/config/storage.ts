@@ -30,7 +30,11 @@ export const storageSection = z
         'warn_percent must not be below refuse_sessions_percent, nor that below refuse_percent',
       )
       .prefault({})
-      .describe('What happens as the disk that holds `data` fills up'),
+      .describe(
+        'What happens as the disk that holds `data` fills up. It ends by itself when there is room again. Whatever the ' +
+          'marks, an action whose record can not be kept is refused: what auditd would call `on_audit_failure: refuse` ' +
+          'is the only mode there is',
+      ),
   })
   .prefault({})
   .describe('How the data directory is used')

@@ -1,5 +1,6 @@
 import type { Audit, ClientFacts } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import type { GatewayError } from '../errors.ts'
 import { newId } from '../id.ts'
 import type { Connection } from '../model/connection.ts'
 import { type Subject, subjectFacts, subjectKey } from '../model/subject.ts'
@@ -11,6 +12,13 @@ interface Open {
   readonly key: string | undefined
   readonly startedAt: number
   lastUsed: number
+}
+
+interface Limits {
+  readonly idleMs: number
+  readonly maxMs: number
+  /** Asked before each session begins: a reason why it may not. */
+  readonly admit?: () => GatewayError | undefined
 }
 
 interface Starting {
@@ -27,13 +35,13 @@ interface Starting {
 export class OpenSessions implements Sessions {
   readonly #audit: Audit
   readonly #clock: Clock
-  readonly #limits: { readonly idleMs: number; readonly maxMs: number }
+  readonly #limits: Limits
   readonly #open = new Map<string, Open>()
   readonly #shared = new Map<string, Open | Promise<Open>>()
   readonly #listeners: ((session: Session) => void)[] = []
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(audit: Audit, clock: Clock, limits: { readonly idleMs: number; readonly maxMs: number }) {
+  constructor(audit: Audit, clock: Clock, limits: Limits) {
     this.#audit = audit
     this.#clock = clock
     this.#limits = limits
@@ -97,6 +105,8 @@ export class OpenSessions implements Sessions {
 
   async #start(of: Starting): Promise<Open> {
     const { subject, target, client, key } = of
+    const refusal = this.#limits.admit?.()
+    if (refusal !== undefined) throw refusal
     const now = this.#clock.now()
     const session: Session = {
       id: newId('s', now),

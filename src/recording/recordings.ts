@@ -59,6 +59,8 @@ export interface Recordings {
    * read, and the session can make none. False where there was no key.
    */
   erase(sessionId: string, why: Gone): Promise<boolean>
+  /** The key of a session; undefined where there never was one. */
+  keyOf(sessionId: string): Promise<KeptKey | undefined>
   /** The sessions that have or had a key, in the order of their ids, after `after`. */
   keys(after: string | undefined, limit: number): Promise<KeptKey[]>
   /** Forgets why a session's recordings are gone, when nothing names them any more. */
@@ -86,7 +88,7 @@ export class EncryptedRecordings implements Recordings {
 
   recorder(sessionId: string, level: RecordLevel): Recorder {
     if (level === 'none') return nothingRecorded
-    const key = (): Promise<Buffer> => this.#keyOf(sessionId)
+    const key = (): Promise<Buffer> => this.#fileKey(sessionId)
     return createRecorder({ key, sessionId, level, log: this.#log, maxBytes: this.#maxBytes })
   }
 
@@ -134,9 +136,12 @@ export class EncryptedRecordings implements Recordings {
   async keys(after: string | undefined, limit: number): Promise<KeptKey[]> {
     const from = after === undefined ? { limit } : { limit, after }
     const kept = await this.#state.list<StoredHeader | GoneHeader>(keySpace, from)
-    return kept.map(({ key: session, value }) =>
-      'gone' in value ? { session, at: value.at, gone: value.gone } : { session, at: value.createdAt },
-    )
+    return kept.map(({ key, value }) => keptKey(key, value))
+  }
+
+  async keyOf(sessionId: string): Promise<KeptKey | undefined> {
+    const kept = await this.#state.get<StoredHeader | GoneHeader>(keySpace, sessionId)
+    return kept && keptKey(sessionId, kept.value)
   }
 
   async clear(sessionId: string): Promise<void> {
@@ -151,7 +156,7 @@ export class EncryptedRecordings implements Recordings {
     return Buffer.from(stored.value.header, 'base64')
   }
 
-  #keyOf(sessionId: string): Promise<Buffer> {
+  #fileKey(sessionId: string): Promise<Buffer> {
     const known = this.#fileKeys.get(sessionId)
     if (known !== undefined) return known
     const made = this.#makeKey(sessionId)
@@ -188,6 +193,10 @@ export function openRecording(of: {
     throw new TypeError('the plaintext is not the one committed to')
   }
   return decodeFrames(plaintext)
+}
+
+function keptKey(session: string, value: StoredHeader | GoneHeader): KeptKey {
+  return 'gone' in value ? { session, at: value.at, gone: value.gone } : { session, at: value.createdAt }
 }
 
 async function* joined(header: Buffer, payload: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

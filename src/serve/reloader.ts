@@ -17,6 +17,7 @@ const fixed = [
   'limits',
   'storage',
   'recording',
+  'retention',
   'sessions',
   'sinks',
   'public_url',
