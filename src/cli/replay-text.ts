@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Entry } from '../audit/events.ts'
 import { paint } from './output.ts'
 
@@ -44,16 +45,34 @@ export function curlCommand({ entry, frames = [] }: ReplayedAction): string {
   const head = parse(
     groups.find(group => group.from === 'client' && group.part === 'head')?.text ?? '{}',
   ) as Head
-  const body = groups.find(group => group.from === 'client' && group.part === 'body')?.text
+  const { bytes, isText } = clientBody(frames)
   const method = head.method ?? 'GET'
   const target = head.target ?? head.path ?? entry.resource ?? '/'
-  const parts = [`curl -sS -X ${method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`]
+  // A shell can't hold every byte in an argument.
+  const pipe = isText ? '' : `echo ${bytes.toString('base64')} | base64 -d | `
+  const parts = [
+    `${pipe}curl -sS -X ${method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`,
+  ]
   parts.push('-H "Authorization: Bearer $SALLYPORT_TOKEN"')
   for (const [name, value] of pairs(head.headers)) {
-    if (/^(content-type|accept|prefer)$/i.test(name)) parts.push(`-H ${quote(`${name}: ${value}`)}`)
+    // A compressed body is recorded as it came only where nothing was masked in it; else it is text here.
+    if (/^(content-type|accept|prefer)$/i.test(name) || (!isText && /^content-encoding$/i.test(name)))
+      parts.push(`-H ${quote(`${name}: ${value}`)}`)
   }
-  if (body !== undefined && body !== '') parts.push(`--data-raw ${quote(body)}`)
+  if (bytes.length > 0)
+    parts.push(isText ? `--data-raw ${quote(bytes.toString('utf8'))}` : '--data-binary @-')
   return parts.join(' \\\n  ')
+}
+
+/** What the client sent as its body, whole. */
+function clientBody(frames: readonly ReplayFrame[]): { readonly bytes: Buffer; readonly isText: boolean } {
+  const sent = frames.filter(({ from, part }) => from === 'client' && part === 'body')
+  const bytes = Buffer.concat(
+    sent.map(({ text, base64 = '' }) =>
+      text === undefined ? Buffer.from(base64, 'base64') : Buffer.from(text),
+    ),
+  )
+  return { bytes, isText: isUtf8(bytes) && !bytes.includes(0) }
 }
 
 interface Group {

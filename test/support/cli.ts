@@ -1,9 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { root } from '../sources.ts'
 
 const main = join(root, 'src/cli/main.ts')
+
+/** Where a command runs. */
+export interface CommandPlace {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string>>
+}
 
 /** How a command ended. */
 export interface CommandResult {
@@ -16,15 +23,8 @@ export interface CommandResult {
  * Runs `sallyport` with these arguments in `cwd`. Nothing of this process's environment speaks to it but `env`, and
  * its sign-in is kept in `cwd`.
  */
-export async function runCli(
-  args: readonly string[],
-  at: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
-): Promise<CommandResult> {
-  const child = spawn(process.execPath, [main, ...args], {
-    cwd: at.cwd,
-    env: { PATH: process.env['PATH'], HOME: at.cwd, XDG_CONFIG_HOME: join(at.cwd, '.config'), ...at.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+export async function runCli(args: readonly string[], at: CommandPlace): Promise<CommandResult> {
+  const child = start(args, at)
   const stdout: Buffer[] = []
   const stderr: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
@@ -35,4 +35,33 @@ export async function runCli(
     stdout: Buffer.concat(stdout).toString('utf8'),
     stderr: Buffer.concat(stderr).toString('utf8'),
   }
+}
+
+/** A command that does not end by itself, and the lines it has printed so far. */
+export interface FollowedCommand extends AsyncDisposable {
+  lines(): readonly string[]
+}
+
+/** Starts a command that follows something; disposing ends it. */
+export function followCli(args: readonly string[], at: CommandPlace): FollowedCommand {
+  const child = start(args, at)
+  const ended = once(child, 'close')
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', line => lines.push(line))
+  child.stderr.resume()
+  return {
+    lines: () => lines,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGINT')
+      await ended
+    },
+  }
+}
+
+function start(args: readonly string[], { cwd, env }: CommandPlace) {
+  return spawn(process.execPath, [main, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: cwd, XDG_CONFIG_HOME: join(cwd, '.config'), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
