@@ -40,7 +40,7 @@ export class HttpAction implements Action {
     this.operation = target.operation
     this.known = target.known
     this.risk = target.risk
-    this.resource = head.judged
+    this.resource = shownPath(head, target)
     this.#head = head
     this.#target = target
     this.#body = body?.bytes
@@ -68,6 +68,11 @@ export class HttpAction implements Action {
   }
 }
 
+/** The path as everybody but the upstream may see it: whatever shows, stores or judges an action never has more. */
+function shownPath(head: RequestHead, target: HttpOperation): string {
+  return target.resource ?? head.judged
+}
+
 function contentOf(
   head: RequestHead,
   target: HttpOperation,
@@ -75,7 +80,7 @@ function contentOf(
 ): Record<string, unknown> {
   const content: Record<string, unknown> = {
     method: head.method,
-    path: head.judged,
+    path: shownPath(head, target),
     host: target.upstream.host,
     params: target.params,
     query: queryValues(head.query),
@@ -102,7 +107,7 @@ function factsOf(head: RequestHead, target: HttpOperation): Record<string, unkno
   const facts: Record<string, unknown> = {
     ...target.facts,
     method: head.method,
-    path: head.judged,
+    path: shownPath(head, target),
     host: target.upstream.host,
     version: head.version,
   }

@@ -20,7 +20,7 @@ import { clientOf, Downstream } from './downstream.ts'
 import { HttpExchange } from './exchange.ts'
 import type { Flavour, HttpOperation } from './flavour.ts'
 import { requestRules } from './headers.ts'
-import { faulted, sendRefused, unauthenticated } from './refusal.ts'
+import { endsConnection, faulted, sendRefused, unauthenticated } from './refusal.ts'
 import { type RefusedIdentities, refusedIdentities } from './refused-identities.ts'
 import { readHead, type RequestHead, type RequestPolicy } from './request.ts'
 import { Upstream } from './upstream.ts'
@@ -145,7 +145,9 @@ class HttpConnection implements OpenConnection {
     const { base, upgrade } = of.arrival
     const named = this.#flavour.operationOf({ method: head.method, path: head.judged })
     const operation = upgrade === undefined ? named : asWebSocket(named)
-    const body = head.hasBody ? await this.#read(downstream, head, operation) : undefined
+    const read = head.hasBody ? await this.#read(downstream, head, operation) : undefined
+    const unread = read instanceof GatewayError ? read : undefined
+    const body = read instanceof GatewayError ? undefined : read
     const parts = {
       connection,
       gateway: this.#gateway,
@@ -156,19 +158,29 @@ class HttpConnection implements OpenConnection {
       base,
       operation,
       body,
+      unread,
       action: new HttpAction(head, operation, body),
     }
     const exchange = upgrade === undefined ? new HttpExchange(parts) : new WebSocketExchange(parts, upgrade)
     await perform(this.#gateway, session, exchange)
   }
 
-  /** Reads the body where a rule may need it. Before the intent: the digest of the action covers it. */
+  /** Reads the body where a rule may need it; gives what prevented it, which the action then ends with. */
   async #read(
     downstream: Downstream,
     head: RequestHead,
     operation: HttpOperation,
-  ): Promise<ReadBody | undefined> {
+  ): Promise<ReadBody | GatewayError | undefined> {
     if (!this.#gateway.policy.demands(this.connection, operation.operation).body) return undefined
+    try {
+      return await this.#readBody(downstream, head)
+    } catch (error) {
+      return asGatewayError(error)
+    }
+  }
+
+  /** Before the intent: the digest of the action covers the body. */
+  async #readBody(downstream: Downstream, head: RequestHead): Promise<ReadBody> {
     const { limits, timeouts } = this.#flavour.settings
     const limit = limits.judged_body
     if (head.contentLength !== undefined && head.contentLength > limit) {
@@ -224,9 +236,4 @@ type Found = { readonly subject: Subject } | { readonly refusal: Refusal }
 function asWebSocket(operation: HttpOperation): HttpOperation {
   const risk = operation.risk === 'read' ? 'write' : operation.risk
   return { ...operation, risk, facts: { ...operation.facts, upgrade: 'websocket' } }
-}
-
-/** After a head that can't be trusted, or a body that was not read, nobody knows where the next request begins. */
-function endsConnection(fault: GatewayError): boolean {
-  return fault.code === 'shutting-down' || [400, 408, 413, 414, 415, 431].includes(fault.status)
 }

@@ -13,7 +13,7 @@ import { rewriteLocation } from './location.ts'
 import { bothMaskers, mergeReports, nothingMasked, once, recordedRequest } from './masks.ts'
 import { type Mirror, mirror } from './mirror.ts'
 import { addressesOf, type ExchangeParts, outgoingHead } from './outgoing.ts'
-import { denied, faulted, sendRefused } from './refusal.ts'
+import { denied, endsConnection, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
 import { Call, type CallRequest } from './upstream.ts'
 
@@ -57,9 +57,14 @@ export class HttpExchange implements Exchange {
   }
 
   record(recorder: Recorder, given: Masker): void {
-    const { head, body } = this.#parts
+    const { head, body, unread } = this.#parts
+    if (unread !== undefined) throw unread
     const masker = this.#ownMasks(given)
-    void recorder.write({ from: 'client', part: 'head', bytes: recordedRequest(head, masker) })
+    void recorder.write({
+      from: 'client',
+      part: 'head',
+      bytes: recordedRequest(head, masker, this.#parts.operation.resource),
+    })
     if (!head.hasBody) return
     this.#mirror = mirror(recorder, masker, { type: head.contentType, encodings: head.encodings })
     if (body !== undefined) void this.#mirror.write(body.bytes)
@@ -104,7 +109,8 @@ export class HttpExchange implements Exchange {
     const { downstream, flavour } = this.#parts
     this.#call?.cancel(error)
     if (downstream.headSent) downstream.cut()
-    else sendRefused(downstream, faulted(error, entry?.id, flavour), this.#mustClose())
+    else
+      sendRefused(downstream, faulted(error, entry?.id, flavour), this.#mustClose() || endsConnection(error))
   }
 
   progress(): Partial<ActionResult> {

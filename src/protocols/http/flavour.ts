@@ -31,6 +31,8 @@ export interface HttpOperation {
   readonly template?: string
   /** Template parameters, percent-decoded. */
   readonly params: Readonly<Record<string, string>>
+  /** Takes the place of the path in entries, approvals, recordings and conditions where the path holds a secret. */
+  readonly resource?: string
   /** False where the catalogue does not have it. */
   readonly known: boolean
   readonly risk: Risk

@@ -59,10 +59,10 @@ export function maskedHeaders(headers: readonly string[], masker: Masker): strin
   return out
 }
 
-/** The request's head as it is recorded. */
-export function recordedRequest(head: RequestHead, masker: Masker): Buffer {
+/** The request's head as it is recorded; `resource` in place of a path that holds a secret. */
+export function recordedRequest(head: RequestHead, masker: Masker, resource: string | undefined): Buffer {
   const query = maskedQuery(head, masker)
-  const path = masker.idle ? head.path : masker.text(head.path)
+  const path = resource ?? (masker.idle ? head.path : masker.text(head.path))
   return Buffer.from(
     JSON.stringify({
       http: head.version,

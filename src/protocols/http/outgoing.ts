@@ -1,4 +1,5 @@
 /** What an exchange is made of, and the request line and headers that it sends upstream. */
+import type { GatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { Masker } from '../../masking/masker.ts'
 import type { Connection } from '../../model/connection.ts'
@@ -23,6 +24,8 @@ export interface ExchangeParts {
   readonly operation: HttpOperation
   /** Present where the body was read whole. */
   readonly body: ReadBody | undefined
+  /** Why a body that had to be read was not: the action is an entry, and ends with this. */
+  readonly unread: GatewayError | undefined
   readonly action: HttpAction
 }
 

@@ -100,6 +100,11 @@ export function sendRefused(downstream: Downstream, refused: Refused, close: boo
   else downstream.end(body)
 }
 
+/** After a head that can't be trusted, or a body that was not read, nobody knows where the next request begins. */
+export function endsConnection(fault: GatewayError): boolean {
+  return fault.code === 'shutting-down' || [400, 408, 413, 414, 415, 431].includes(fault.status)
+}
+
 function problem(
   members: Problem,
   how: { readonly flavour: Flavour | undefined; readonly headers: readonly string[] },

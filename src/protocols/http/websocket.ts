@@ -83,9 +83,11 @@ export class WebSocketExchange implements Exchange {
   }
 
   record(recorder: Recorder, given: Masker): void {
+    if (this.#parts.unread !== undefined) throw this.#parts.unread
     this.#recorder = recorder
     this.#requestMasker = this.#ownMasks(given)
-    const bytes = recordedRequest(this.#parts.head, this.#requestMasker)
+    const { head, operation } = this.#parts
+    const bytes = recordedRequest(head, this.#requestMasker, operation.resource)
     void recorder.write({ from: 'client', part: 'head', bytes })
   }
 

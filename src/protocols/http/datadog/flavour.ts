@@ -24,8 +24,6 @@ const secretsProfile = 'datadog-secrets'
 /** An operation, and what `inject` must know of it. */
 interface NamedOperation extends HttpOperation {
   readonly credentials: CredentialKind
-  /** Takes the place of the path in entries where the path itself holds a secret. */
-  readonly resource?: string
 }
 
 /** Builds the flavour of one connection. Throws TypeError for URLs that are no base. */

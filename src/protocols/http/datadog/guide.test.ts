@@ -14,6 +14,5 @@ test('the policy of the guide is valid', () => {
 
 test('every operation that the guide names exists', () => {
   const names = new Set(operations.map(each => each.name))
-  for (const [name] of guide.matchAll(/\bv[12]\.[a-z]\w+\b(?=[`',\]\s])/g))
-    assert.ok(names.has(name), name)
+  for (const [name] of guide.matchAll(/\bv[12]\.[a-z]\w+\b(?=[`',\]\s])/g)) assert.ok(names.has(name), name)
 })
