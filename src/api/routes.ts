@@ -1,8 +1,10 @@
 import type { Route } from './route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { complianceRoutes } from './routes/compliance.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
+import { recordingRoutes } from './routes/recordings.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { systemRoutes } from './routes/system.ts'
@@ -13,7 +15,9 @@ export const allRoutes: readonly Route[] = [
   ...systemRoutes,
   ...auditRoutes,
   ...sessionRoutes,
+  ...recordingRoutes,
   ...retentionRoutes,
+  ...complianceRoutes,
   ...approvalRoutes,
   ...grantRoutes,
   ...tokenRoutes,

@@ -36,7 +36,8 @@ export async function loadRecordingKeys(directory: string, config: RecordingConf
   return { recipients: [pair.recipient], identity: pair.identity, created: true }
 }
 
-async function readIdentity(file: string): Promise<string> {
+/** The age identity in a file as `age-keygen` writes it. Throws TypeError where it holds none. */
+export async function readIdentity(file: string): Promise<string> {
   const line = (await readFile(file, 'utf8')).split('\n').find(each => each.startsWith('AGE-SECRET-KEY-1'))
   if (line === undefined) throw new TypeError(`${file} holds no age identity`)
   return line.trim()

@@ -195,6 +195,14 @@ export function openRecording(of: {
   return decodeFrames(plaintext)
 }
 
+/** The two parts of an age file. Throws TypeError for what is none. */
+export function splitAgeFile(file: Buffer): { readonly header: Buffer; readonly payload: Buffer } {
+  const mac = file.indexOf('\n--- ')
+  const end = mac < 0 ? -1 : file.indexOf('\n', mac + 1)
+  if (end < 0) throw new TypeError('not an age file')
+  return { header: file.subarray(0, end + 1), payload: file.subarray(end + 1) }
+}
+
 function keptKey(session: string, value: StoredHeader | GoneHeader): KeptKey {
   return 'gone' in value ? { session, at: value.at, gone: value.gone } : { session, at: value.createdAt }
 }

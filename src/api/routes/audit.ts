@@ -38,6 +38,10 @@ export function entryQuery(query: PageQuery): EntryQuery {
 }
 
 async function readEntry({ storage }: Services, index: number): Promise<Buffer> {
+  if (index < storage.log.first) {
+    const detail = `entry ${index} was removed when its time of retention had ended; its hash and its proofs stay`
+    throw new GatewayError('not-found', { detail })
+  }
   const [bytes] = index < storage.log.size ? await storage.log.read(index, 1) : []
   if (bytes === undefined) throw new GatewayError('not-found', { detail: `there is no entry ${index}` })
   return bytes

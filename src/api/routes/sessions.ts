@@ -171,7 +171,9 @@ export const sessionRoutes = [
         limit: query.limit,
         ...(query.after === undefined ? {} : { after: query.after }),
       })
-      const entries = page.entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as Entry)
+      const found = page.entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as Entry)
+      const entries = withinBudget(found)
+      const next = entries.length < found.length ? entries.at(-1)!.seq : page.next
       // Durable before anything is shown: nobody reads a recording unseen (P10).
       await services.audit.note('recording.read', {
         subject: subjectFacts(caller.subject),
@@ -179,7 +181,7 @@ export const sessionRoutes = [
       })
       const actions = await Promise.all(entries.map(entry => replayOne(services, entry)))
       const session = await describeSession(services, started)
-      return { session, actions, ...(page.next === undefined ? {} : { next: String(page.next) }) }
+      return { session, actions, ...(next === undefined ? {} : { next: String(next) }) }
     },
   }),
   route({
@@ -200,8 +202,29 @@ export const sessionRoutes = [
   }),
 ]
 
+/** Ciphertext that one page opens at most, and of one action: larger recordings are taken as files. */
+const pageBytes = 32 * 1024 * 1024
+const actionBytes = 16 * 1024 * 1024
+
+/** The first entries whose recordings fit a page together, at least one. */
+function withinBudget(entries: readonly Entry[]): readonly Entry[] {
+  let bytes = 0
+  const over = entries.findIndex(({ recording }, i) => {
+    const length = recording?.length ?? 0
+    if (length <= actionBytes) bytes += length
+    return i > 0 && bytes > pageBytes
+  })
+  return over < 0 ? entries : entries.slice(0, over)
+}
+
 async function replayOne({ recordings }: Services, entry: Entry): Promise<Record<string, unknown>> {
   if (entry.recording === undefined) return { entry }
+  if (entry.recording.length > actionBytes) {
+    return {
+      entry,
+      unavailable: `${entry.recording.length} bytes: too large to show here; it can be had as a file`,
+    }
+  }
   try {
     return { entry, frames: (await recordings.read(entry.recording)).map(showFrame) }
   } catch (error) {

@@ -5,6 +5,7 @@ import { entryLine } from '../entry-text.ts'
 import { Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { hint, paint, paintOutcome, print, printJson, relativeTime, table } from '../output.ts'
+import { openLocally } from '../local-replay.ts'
 import { curlCommand, replayText, type ReplayedAction } from '../replay-text.ts'
 
 interface SessionView {
@@ -74,7 +75,7 @@ async function show(id: string, _: unknown, command: Command): Promise<void> {
 
 async function replay(
   id: string,
-  choice: { curl?: boolean; action?: string },
+  choice: { curl?: boolean; action?: string; identity?: string },
   command: Command,
 ): Promise<void> {
   const options = globals(command)
@@ -88,7 +89,8 @@ async function replay(
     if (shown === 0 && options.json !== true && choice.curl !== true) {
       print(`${paint('bold', page.session.id)}  ${page.session.connection.name}  ${name(page.session)}\n`)
     }
-    for (const action of page.actions) {
+    for (const given of page.actions) {
+      const action = choice.identity === undefined ? given : await openLocally(api, given, choice.identity)
       if (
         choice.action !== undefined &&
         action.entry.action !== choice.action &&
@@ -148,6 +150,10 @@ export function sessionsCommand(program: Command): void {
     .description('What passed, masked as the client saw it. The reading is an entry of the log')
     .option('--curl', 'as curl commands that send the same again through the gateway')
     .option('--action <id>', 'only this action (id or entry index)')
+    .option(
+      '--identity <file>',
+      'an age identity: recordings are opened here, by a key that the gateway has not',
+    )
     .action(replay)
   sessions.command('watch <id>').description('Show what a running session does, until it ends').action(watch)
   sessions.command('kill <id>').description('End a running session').action(kill)

@@ -151,7 +151,17 @@ export class JournalReader {
     return { segment: place.segment + 1, offset: segmentHeaderBytes }
   }
 
-  async #read({ segment, offset }: Place, length: number): Promise<Buffer> {
+  async #read(place: Place, length: number): Promise<Buffer> {
+    try {
+      return await this.#readFile(place, length)
+    } catch (error) {
+      // Removed while it was read: that is no damage.
+      if (place.segment < (this.#marks[0]?.segment ?? 0)) throw new EntriesPrunedError(this.first)
+      throw error
+    }
+  }
+
+  async #readFile({ segment, offset }: Place, length: number): Promise<Buffer> {
     const file = await this.#file(segment)
     const target = Buffer.allocUnsafeSlow(length)
     let at = 0
