@@ -39,6 +39,7 @@ import { pages } from './serve/pages.ts'
 import { Reloader } from './serve/reloader.ts'
 import { openEmbeddedStorage } from './storage/embedded/storage.ts'
 import { version } from './version.ts'
+import { openWitnesses, policyOf } from './witness/open-witnesses.ts'
 
 /** Every protocol that this build speaks. */
 export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol]
@@ -260,8 +261,19 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
   undo.defer(() => disk.close())
   const published = join(directory, 'log')
   let audit: AuditLog | undefined
+  const witnesses = openWitnesses({
+    config: config.audit,
+    published,
+    checkpointer: () => checkpointer,
+    note: async (kind, attributes) => audit?.note(kind, attributes),
+    registry,
+    logger,
+  })
   const checkpointer = await openCheckpointer({
     directory: published,
+    policy: policyOf(config.audit),
+    ...config.audit.checkpoint,
+    onPublished: head => witnesses?.signed(head),
     keyFiles: [join(directory, 'keys', 'log.key')],
     origin: config.origin,
     store: storage.log,
@@ -269,18 +281,25 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
     onAlarm: alarm => (audit === undefined ? fault(alarm) : audit.distrust(alarm)),
   })
   undo.defer(() => checkpointer.close())
+  undo.defer(() => witnesses?.close())
   const root = async (): Promise<string> => (await checkpointer.catchUp()).root
   audit = await openAudit({
     store: storage.log,
     origin: config.origin,
     root,
     onFault: fault,
-    admit: disk.refuseAction,
+    heartbeat: config.audit.heartbeat,
+    admit: () => disk.refuseAction() ?? witnesses?.refusal(),
   })
   const opened = audit
   undo.defer(() => opened.close(closeGraceMs))
   opened.onGrowth(() => checkpointer.grew())
   for (const vkey of checkpointer.created) await opened.note('key.created', { purpose: 'log', vkey })
   await disk.tell(opened)
+  if (witnesses?.refusal() !== undefined) {
+    // So that a log that is witnessed refuses nobody for want of a first answer.
+    await checkpointer.publish()
+    await witnesses.settled()
+  }
   return { storage, audit: opened, published, checkpoint: () => checkpointer.head, registry, disk }
 }

@@ -5,8 +5,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { loadKey } from './key.ts'
-import { noteSigner, openNote } from './note.ts'
-import { DamageError, PublishedTree } from './published-tree.ts'
+import { noteSigner, openNote, signNote } from './note.ts'
+import { type Cosignatures, DamageError, PublishedTree } from './published-tree.ts'
 import { readIfThere, replaceFile } from './tiles.ts'
 
 export interface WorkerOptions {
@@ -14,12 +14,16 @@ export interface WorkerOptions {
   readonly origin: string
   /** PKCS 8 PEM, made where absent; all of them sign. The last signed head is kept beside the first, as `.head`. */
   readonly keyFiles: readonly string[]
+  /** Lines of a C2SP tlog-policy that name witnesses and the quorum, for the policy file; default: `quorum none`. */
+  readonly policy?: string
 }
 
 export type WorkerRequest =
   | { readonly op: 'open' }
   | { readonly op: 'integrate' | 'compare'; readonly start: number; readonly packed: Uint8Array }
   | { readonly op: 'publish' }
+  | ({ readonly op: 'cosign' } & Cosignatures)
+  | { readonly op: 'prove'; readonly old: number; readonly size: number }
 
 export interface WorkerState {
   /** Entries taken in. */
@@ -33,8 +37,14 @@ export interface WorkerState {
 }
 
 export type WorkerReply =
-  | { readonly id: number; readonly state: WorkerState }
-  | { readonly id: number; readonly error: string; readonly damage: boolean }
+  | { readonly id: number; readonly state: WorkerState; readonly proof?: readonly Uint8Array[] }
+  | {
+      readonly id: number
+      readonly error: string
+      readonly damage: boolean
+      /** Whether the tree is still open. */
+      readonly open: boolean
+    }
 
 const options = workerData as WorkerOptions
 const port = parentPort as MessagePort
@@ -51,11 +61,13 @@ function open(): PublishedTree {
   mkdirSync(options.directory, { recursive: true })
   // For verifiers: the keys, and the policy file of C2SP tlog-policy that names them.
   writeIfOther('log.vkey', `${vkeys.join('\n')}\n`)
-  writeIfOther('tlog-policy', `${vkeys.map(vkey => `log ${vkey}\n`).join('')}quorum none\n`)
+  writeIfOther(
+    'tlog-policy',
+    `${vkeys.map(vkey => `log ${vkey}\n`).join('')}${options.policy ?? 'quorum none\n'}`,
+  )
   return new PublishedTree({
     directory: options.directory,
     origin: options.origin,
-    signers,
     headFile: `${options.keyFiles[0]}.head`,
     openCheckpoint(note) {
       for (const { signer, key } of loaded) {
@@ -72,16 +84,18 @@ function writeIfOther(name: string, text: string): void {
   if (readIfThere(path)?.toString() !== text) replaceFile(path, Buffer.from(text))
 }
 
-function perform(request: WorkerRequest): void {
-  if (request.op === 'open') {
-    tree = open()
-    return
-  }
+/** Gives the hashes that were asked for, if any. */
+async function perform(request: WorkerRequest): Promise<readonly Buffer[] | undefined> {
+  if (request.op === 'open') tree = open()
   if (tree === undefined) throw new Error('not open')
-  if (request.op === 'publish') {
-    tree.publish()
-    return
-  }
+  if (request.op === 'prove') return await tree.prove(request.old, request.size)
+  if (request.op === 'publish') tree.publish(await signHead(tree.prepare()))
+  else if (request.op === 'cosign') tree.cosign(request)
+  else if (request.op !== 'open') takeIn(tree, request)
+  return undefined
+}
+
+function takeIn(tree: PublishedTree, request: Extract<WorkerRequest, { op: 'integrate' | 'compare' }>): void {
   const packed = Buffer.from(request.packed.buffer, request.packed.byteOffset, request.packed.byteLength)
   if (request.op === 'compare') tree.compare(request.start, packed)
   else if (request.start === tree.size) tree.integrate(packed)
@@ -94,14 +108,37 @@ function state(of: PublishedTree): WorkerState {
   return { size: of.size, root: of.root.toString('base64'), ...signed, vkeys, created }
 }
 
-port.on('message', (message: WorkerRequest & { readonly id: number }) => {
+/** What changes nothing in the tree, however it ends. */
+const harmless: ReadonlySet<string> = new Set(['prove', 'cosign'])
+
+/** A key that is elsewhere did not sign. The tree is as it was, and may be signed at the next try. */
+class UnsignedError extends Error {
+  override readonly name = 'UnsignedError'
+}
+
+async function signHead(text: string): Promise<string> {
   try {
-    perform(message)
-    port.postMessage({ id: message.id, state: state(tree!) } satisfies WorkerReply)
+    return await signNote(text, signers)
+  } catch (error) {
+    throw new UnsignedError(`a key did not sign: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+async function answer(message: WorkerRequest & { readonly id: number }): Promise<void> {
+  try {
+    const proof = await perform(message)
+    port.postMessage({ id: message.id, state: state(tree!), ...(proof && { proof }) } satisfies WorkerReply)
   } catch (error) {
     const damage = error instanceof DamageError
     // What was half taken in is not trusted: the next request begins from what was signed.
-    if (!damage) tree = undefined
-    port.postMessage({ id: message.id, error: String(error), damage } satisfies WorkerReply)
+    if (!damage && !(error instanceof UnsignedError) && !harmless.has(message.op)) tree = undefined
+    const open = tree !== undefined
+    port.postMessage({ id: message.id, error: String(error), damage, open } satisfies WorkerReply)
   }
+}
+
+// A key elsewhere takes its time to sign: requests still take turns.
+let turn = Promise.resolve()
+port.on('message', (message: WorkerRequest & { readonly id: number }) => {
+  turn = turn.then(() => answer(message))
 })

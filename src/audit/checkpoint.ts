@@ -11,10 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { type LogStore, StorageFaultError } from '../storage/storage.ts'
 import type { WorkerOptions, WorkerReply, WorkerRequest, WorkerState } from './checkpoint-worker.ts'
+import type { Cosignatures } from './published-tree.ts'
 import { packEntries, tileWidth } from './tiles.ts'
 
 export interface CheckpointerOptions extends WorkerOptions {
-  readonly store: Pick<LogStore, 'size' | 'read'>
+  /** `first`: entries below it were removed under the policy of retention, and are not compared any more. */
+  readonly store: Pick<LogStore, 'size' | 'read'> & { readonly first?: number }
   /** Called once: the log on disk is not what was committed or signed. The gateway must refuse from here on. */
   readonly onAlarm: (error: Error) => void
   /** A head was signed and published. */
@@ -42,6 +44,8 @@ export class LogAlarm extends Error {
   override readonly name = 'LogAlarm'
 }
 
+type Answered = Extract<WorkerReply, { state: WorkerState }>
+
 const entriesPerRead = 1024
 const entriesPerPublish = 65_536
 
@@ -60,10 +64,7 @@ export async function openCheckpointer(options: CheckpointerOptions): Promise<Ch
 export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #worker: Worker
-  readonly #calls = new Map<
-    number,
-    { resolve: (state: WorkerState) => void; reject: (error: Error) => void }
-  >()
+  readonly #calls = new Map<number, { resolve: (reply: Answered) => void; reject: (error: Error) => void }>()
   readonly #stopped = new AbortController()
   #state: WorkerState = { size: 0, root: '', vkeys: [], created: [] }
   #open = false
@@ -79,8 +80,8 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
-    const { directory, origin, keyFiles } = options
-    const workerData: WorkerOptions = { directory, origin, keyFiles }
+    const { directory, origin, keyFiles, policy } = options
+    const workerData: WorkerOptions = { directory, origin, keyFiles, ...(policy && { policy }) }
     this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData })
     this.#worker.on('message', (reply: WorkerReply) => this.#answered(reply))
     this.#worker.on('error', error => this.#lost(error instanceof Error ? error : new Error(String(error))))
@@ -149,6 +150,23 @@ export class Checkpointer {
       await this.#call({ op: 'publish' })
       this.#options.onPublished?.(this.#state.signed!)
       return this.#state.signed!
+    })
+  }
+
+  /** Proves that the signed tree of `size` entries begins with that of `old`: RFC 6962 section 2.1.2. */
+  async prove(old: number, size: number): Promise<readonly Buffer[]> {
+    return await this.#inTurn(async () => {
+      if (!this.#open) await this.#reopen()
+      const { proof = [] } = await this.#call({ op: 'prove', old, size })
+      return proof.map(hash => Buffer.from(hash))
+    })
+  }
+
+  /** Puts the lines of witnesses on the published checkpoint, where it still is the one that they cosigned. */
+  async cosign(cosignatures: Cosignatures): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!this.#open) await this.#reopen()
+      await this.#call({ op: 'cosign', ...cosignatures })
     })
   }
 
@@ -226,7 +244,7 @@ export class Checkpointer {
 
   async #compare(from: number, to: number): Promise<void> {
     if (!this.#open) await this.#reopen()
-    for (let start = from; start < to; ) {
+    for (let start = Math.max(from, this.#options.store.first ?? 0); start < to; ) {
       const entries = await this.#read(start, Math.min(entriesPerRead, to - start))
       await this.#call({ op: 'compare', start, packed: packEntries(entries) })
       start += entries.length
@@ -262,9 +280,9 @@ export class Checkpointer {
     return mine
   }
 
-  #call(request: WorkerRequest): Promise<WorkerState> {
+  #call(request: WorkerRequest): Promise<Answered> {
     const id = this.#calling++
-    const { promise, resolve, reject } = Promise.withResolvers<WorkerState>()
+    const { promise, resolve, reject } = Promise.withResolvers<Answered>()
     this.#calls.set(id, { resolve, reject })
     this.#worker.ref()
     const moved = 'packed' in request ? [request.packed.buffer as ArrayBuffer] : []
@@ -278,12 +296,12 @@ export class Checkpointer {
     if (this.#calls.size === 0) this.#worker.unref()
     if ('state' in reply) {
       this.#state = reply.state
-      call?.resolve(reply.state)
+      call?.resolve(reply)
     } else if (reply.damage) {
       call?.reject(this.#raise(reply.error))
     } else {
       // The thread begins anew from the last signed head.
-      this.#open = false
+      this.#open = reply.open
       call?.reject(new Error(reply.error))
     }
   }

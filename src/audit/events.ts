@@ -47,7 +47,9 @@ export const eventKinds = {
   'export.reconciled': 'The far end was read back and compared',
   'key.created': 'A key of the log or of the recordings was made',
   'key.rotated': 'A key was replaced',
-  'checkpoint.witnessed': 'A witness cosigned a checkpoint',
+  'checkpoint.witnessed': 'Enough witnesses cosigned a checkpoint; written at a bounded rate, not for each',
+  'checkpoint.unwitnessed':
+    'Too few witnesses cosign, or one refuses because it has seen another or longer tree; says which and why',
   'hold.placed': 'A legal hold began',
   'hold.release_requested': 'The first of two people wants a legal hold to end; it still holds',
   'hold.released': 'A legal hold ended: two different people wanted it',

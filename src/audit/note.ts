@@ -11,7 +11,7 @@ export interface NoteSigner {
   readonly id: Buffer
   /** The verifier key, `<name>+<hex id>+<base64(type || key)>`. */
   readonly vkey: string
-  sign(text: string): Buffer
+  sign(text: string): Buffer | Promise<Buffer>
 }
 
 /** A tree head: what a checkpoint says. */
@@ -41,11 +41,13 @@ function keyId(name: string, typed: Buffer): Buffer {
 }
 
 /** The note: text, an empty line, and a signature line for each signer. `text` ends with a newline. */
-export function signNote(text: string, signers: readonly NoteSigner[]): string {
-  const lines = signers.map(signer => {
-    const signature = Buffer.concat([signer.id, signer.sign(text)]).toString('base64')
-    return `\u2014 ${signer.name} ${signature}\n`
-  })
+export async function signNote(text: string, signers: readonly NoteSigner[]): Promise<string> {
+  const lines = await Promise.all(
+    signers.map(async signer => {
+      const signature = Buffer.concat([signer.id, await signer.sign(text)]).toString('base64')
+      return `\u2014 ${signer.name} ${signature}\n`
+    }),
+  )
   return `${text}\n${lines.join('')}`
 }
 

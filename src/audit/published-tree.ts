@@ -5,8 +5,9 @@
  */
 import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { headText, type NoteSigner, parseHead, signNote, type TreeHead } from './note.ts'
+import { headText, parseHead, type TreeHead } from './note.ts'
 import {
+  hashesOf,
   packEntries,
   perfectRoot,
   readIfThere,
@@ -19,7 +20,7 @@ import {
   unpackEntries,
   widthAt,
 } from './tiles.ts'
-import { foldRight, hashBytes, leafHash, subtreesOf } from './tree.ts'
+import { consistencyProof, foldRight, hashBytes, leafHash, subtreesOf } from './tree.ts'
 
 /** Evidence that what was committed, integrated or signed before is not what is there now. Nothing more is signed. */
 export class DamageError extends Error {
@@ -34,7 +35,6 @@ export interface PublishedHead extends TreeHead {
 export interface PublishedTreeOptions {
   readonly directory: string
   readonly origin: string
-  readonly signers: readonly NoteSigner[]
   /**
    * Where the last signed head is kept beside the key, written before it is published: a log that was rolled back, or
    * whose checkpoint is gone, is not signed anew.
@@ -42,6 +42,15 @@ export interface PublishedTreeOptions {
   readonly headFile: string
   /** The text of a checkpoint that one of the log's keys signed; undefined where none did. */
   readonly openCheckpoint: (note: string) => string | undefined
+}
+
+/** What witnesses said of a head. */
+export interface Cosignatures {
+  /** The checkpoint as the log signed it, without lines of witnesses. */
+  readonly note: string
+  /** Their signature lines, each with its newline. */
+  readonly lines: string
+  readonly quorum: boolean
 }
 
 /** One level of tiles: the hashes of its last tile, which is not full. */
@@ -57,6 +66,10 @@ export class PublishedTree {
   /** Entries of the last bundle, which is not full. */
   #bundle: Buffer[] = []
   #signed: PublishedHead | undefined
+  /** Its checkpoint without lines of witnesses; undefined while it is one of an earlier run. */
+  #bare: string | undefined
+  /** The lines of witnesses on the published checkpoint, and the head that they are of. */
+  #cosigned = { text: '', lines: '' }
   /** Level-0 tiles written since the last head. */
   #fresh = new Set<number>()
   readonly #directories = new Set<string>()
@@ -98,27 +111,59 @@ export class PublishedTree {
     }
   }
 
-  /** Writes what is partial, reads everything new back, checks the growth, then signs and publishes. */
-  publish(): PublishedHead {
-    const { directory, origin, signers, headFile } = this.#options
-    const size = this.#size
+  /** Writes what is partial, reads everything new back, checks the growth: gives the text that may be signed. */
+  prepare(): string {
+    const { directory, origin } = this.#options
     const root = this.root
-    if (this.#signed?.size !== size) {
+    if (this.#signed?.size !== this.#size) {
       this.#writePartial()
       syncDirectories(this.#directories, directory)
       this.#readBack(root)
     }
-    const head = { origin, size, root }
-    const note = signNote(headText(head), signers)
+    return headText({ origin, size: this.#size, root })
+  }
+
+  /** Publishes the head that `prepare` gave, signed. Throws where the signature is not one of the log's keys. */
+  publish(note: string): PublishedHead {
+    const { origin, headFile, openCheckpoint } = this.#options
+    const head = { origin, size: this.#size, root: this.root }
+    const text = headText(head)
+    if (openCheckpoint(note) !== text) throw new Error('the signer gave a signature that does not hold')
     replaceFile(headFile, Buffer.from(note), 0o600)
     syncDirectories([dirname(headFile)], dirname(headFile))
-    replaceFile(join(directory, 'checkpoint'), Buffer.from(note))
-    syncDirectories([directory], directory)
+    // The same head again keeps what witnesses said of it.
+    if (this.#cosigned.text !== text) this.#cosigned = { text, lines: '' }
+    this.#replace('checkpoint', note + this.#cosigned.lines)
     this.#dropPartials()
     this.#fresh.clear()
     this.#directories.clear()
-    this.#signed = { ...head, note }
+    this.#bare = note
+    this.#signed = { ...head, note: note + this.#cosigned.lines }
     return this.#signed
+  }
+
+  /**
+   * Adds the lines of witnesses to the published checkpoint, if it still is the one that they cosigned; `quorum` says
+   * that they are enough, and then that checkpoint is kept as `checkpoint.witnessed` too, whatever is signed after it.
+   */
+  cosign({ note, lines, quorum }: Cosignatures): void {
+    const text = this.#options.openCheckpoint(note)
+    if (text === undefined) throw new Error('cosignatures of a head that this log did not sign')
+    if (quorum) this.#replace('checkpoint.witnessed', note + lines)
+    const signed = this.#signed
+    if (signed === undefined || headText(signed) !== text) return
+    const own = this.#bare ?? note
+    this.#cosigned = { text, lines }
+    this.#replace('checkpoint', own + lines)
+    this.#signed = { ...signed, note: own + lines }
+  }
+
+  /** Hashes that prove that the tree of `old` entries is the beginning of that of `size`, which was signed. */
+  prove(old: number, size: number): Promise<Buffer[]> {
+    if (size > (this.#signed?.size ?? 0)) throw new RangeError(`no head of ${size} entries was signed`)
+    return old === 0
+      ? Promise.resolve([])
+      : consistencyProof(old, size, hashesOf(this.#options.directory, size))
   }
 
   /** Compares entries that were taken in before, as the store has them now, with their leaf hashes on disk. */
@@ -134,6 +179,12 @@ export class PublishedTree {
         throw new DamageError(`entry ${index} is not what was integrated`)
       }
     }
+  }
+
+  #replace(name: string, text: string): void {
+    const { directory } = this.#options
+    replaceFile(join(directory, name), Buffer.from(text))
+    syncDirectories([directory], directory)
   }
 
   #open(note: string): PublishedHead {

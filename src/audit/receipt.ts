@@ -11,9 +11,15 @@ import { join } from 'node:path'
  * within a second. Throws when the published log is not whole.
  */
 export async function makeReceipt(directory: string, index: number): Promise<string | undefined> {
-  const note = readIfThere(join(directory, 'checkpoint'))?.toString()
-  const size = Number(note?.split('\n')[1] ?? 0)
-  if (note === undefined || !Number.isSafeInteger(index) || index < 0 || index >= size) return undefined
+  if (!Number.isSafeInteger(index) || index < 0) return undefined
+  // A head that witnesses vouch for says more than a newer one that they have not seen.
+  const heads = ['checkpoint.witnessed', 'checkpoint'].map(name => {
+    const note = readIfThere(join(directory, name))?.toString() ?? ''
+    return { note, size: Number(note.split('\n')[1] ?? 0) }
+  })
+  const covering = heads.find(({ size }) => index < size)
+  if (covering === undefined) return undefined
+  const { note, size } = covering
   const entry = await readEntry(directory, index, size)
   const path = await inclusionProof(index, size, hashesOf(directory, size))
   const hashes = path.map(hash => `${hash.toString('base64')}\n`).join('')

@@ -87,7 +87,7 @@ async function readPolicy({ vkeys = [], policy }: VerifyOptions): Promise<TrustP
   const texts = await Promise.all(vkeys.map(each => readFile(each, 'utf8').catch(() => each)))
   const logs = texts.flatMap(text => text.trim().split('\n')).map(parseVerifierKey)
   if (logs.length === 0) throw new TypeError('give a key or a policy: a log cannot vouch for itself')
-  return { logs, quorum: () => true }
+  return { logs, quorum: () => true, witnessed: false }
 }
 
 function sourceOf({ directory, url, token, from }: VerifyOptions): Source {
@@ -141,6 +141,8 @@ class Verification {
     const receipt = parseReceipt(await readFile(path))
     if (receipt === undefined) return this.#findings.add('tampering', 'receipt-malformed', 'not a tlog-proof')
     if (!this.#trust(receipt.note, receipt.head)) return
+    if (!this.#policy.quorum(receipt.note)) this.#unwitnessed()
+    else if (this.#policy.witnessed) this.#checked.push('cosignatures of a quorum of witnesses')
     const entry = this.#options.entry === undefined ? undefined : await readFile(this.#options.entry)
     checkReceipt(receipt, entry, this.#findings)
     this.#checked.push(`entry ${receipt.index} is in the tree of ${receipt.head.size} entries`)
@@ -156,6 +158,8 @@ class Verification {
       return this.#findings.add('tampering', 'checkpoint-malformed', 'not a signed tree head')
     if (!this.#trust(note, head)) return
     const earlier = await this.#earlierHeads(head)
+    const witnessed = await this.#witnessedHead(source, note)
+    if (witnessed !== undefined) earlier.push(witnessed)
     const check = new CompletenessCheck(this.#findings, head.origin)
     const complete = this.#options.complete === true || this.#options.blobs !== undefined
     const walked = await walk({
@@ -195,10 +199,49 @@ class Verification {
       findings.add('tampering', 'signature', 'the head is not signed by the key of the log')
       return false
     }
-    if (!this.#policy.quorum(note)) findings.add('missing', 'quorum', 'too few witnesses cosigned the head')
     this.#head = head
     this.#checked.push('signature of the head')
     return true
+  }
+
+  /**
+   * The last head that a quorum cosigned, which the gateway publishes beside its newest. Where the newest is not
+   * cosigned yet, witnesses vouch for as much of the log as this one covers, if the log has grown from it.
+   */
+  async #witnessedHead(source: Source, newest: Note): Promise<Head | undefined> {
+    const { logs, quorum, witnessed } = this.#policy
+    if (witnessed && quorum(newest)) this.#checked.push('cosignatures of a quorum of witnesses')
+    const bytes = await source.read('checkpoint.witnessed')
+    if (bytes === undefined) {
+      if (!quorum(newest)) this.#unwitnessed()
+      return undefined
+    }
+    const note = parseNote(bytes)
+    const head = note && parseHead(note.text)
+    const signed = note && logs.map(key => signedBy(note, key))
+    if (
+      !note ||
+      !head ||
+      head.origin !== this.#head!.origin ||
+      !signed?.includes(true) ||
+      signed.includes(false)
+    ) {
+      this.#findings.add('tampering', 'witnessed-malformed', 'checkpoint.witnessed is not signed by the log')
+      return undefined
+    }
+    if (!quorum(newest)) {
+      if (!quorum(note)) this.#unwitnessed()
+      else {
+        this.#checked.push(`cosignatures of a quorum of witnesses on the first ${head.size} entries`)
+        const rest = this.#head!.size - head.size
+        if (rest > 0) this.#notes.push(`the last ${rest} entries are signed, and not cosigned yet`)
+      }
+    }
+    return head
+  }
+
+  #unwitnessed(): void {
+    this.#findings.add('missing', 'quorum', 'too few witnesses cosigned the head')
   }
 
   async #earlierHeads(head: Head): Promise<Head[]> {

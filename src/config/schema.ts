@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { approvalsSection } from './approvals.ts'
+import { auditSection } from './audit.ts'
 import { connectionSection } from './connections.ts'
 import { identitySection, rolesSection } from './identity.ts'
 import { limitsSection, listenSection } from './listen.ts'
@@ -43,6 +44,7 @@ export const configSchema = z.strictObject({
   listen: listenSection,
   limits: limitsSection,
   storage: storageSection,
+  audit: auditSection,
   recording: recordingSection,
   retention: retentionSection,
   sessions: z

@@ -8,7 +8,7 @@ import { asGatewayError } from '../errors.ts'
 
 /** The resources of C2SP tlog-tiles, and what verifiers need beside them. Nothing else is reachable. */
 const resource =
-  /^(checkpoint|log\.vkey|tlog-policy|tile\/(entries|\d{1,2})(\/x\d{3})*\/\d{3}(\.p\/\d{1,3})?)$/
+  /^(checkpoint(\.witnessed)?|log\.vkey|tlog-policy|tile\/(entries|\d{1,2})(\/x\d{3})*\/\d{3}(\.p\/\d{1,3})?)$/
 
 /**
  * The published log under `/log/<origin>/`: checkpoint and tiles as plain files, for whoever has the role `auditor`.

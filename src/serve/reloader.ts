@@ -16,6 +16,7 @@ const fixed = [
   'listen',
   'limits',
   'storage',
+  'audit',
   'recording',
   'retention',
   'sessions',

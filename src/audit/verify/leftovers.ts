@@ -23,7 +23,9 @@ export async function checkLeftovers(context: Context): Promise<string[]> {
   const { source, used, findings } = context
   const notes: string[] = []
   for (const path of (await source.list()) ?? []) {
-    if (path === 'checkpoint' || used.get(path) === widthOf(path)) continue
+    // Both are read, and judged, before the walk.
+    if (path === 'checkpoint' || path === 'checkpoint.witnessed') continue
+    if (used.get(path) === widthOf(path)) continue
     if (path === 'log.vkey' || path === 'tlog-policy') await checkTrust(path, context)
     else if (path.endsWith('.tmp')) notes.push(`${path}: left by an interrupted write`)
     else if (!(await checkOlder(path, context, notes))) {

@@ -65,3 +65,48 @@ export function rootFromPath(
   }
   return last === 0 ? root : undefined
 }
+
+/** One tree that is said to be the beginning of another. */
+export interface Growth {
+  readonly old: { readonly size: number; readonly root: Buffer }
+  readonly now: { readonly size: number; readonly root: Buffer }
+}
+
+/** Whether the proof shows that the old tree is the beginning of the new one (RFC 9162 section 2.1.4.2). */
+export function growthHolds({ old, now }: Growth, proof: readonly Buffer[]): boolean {
+  if (old.size > now.size) return false
+  if (old.size === now.size) return proof.length === 0 && old.root.equals(now.root)
+  // Nothing needs no proof; but it must be nothing that was claimed.
+  if (old.size === 0) return proof.length === 0 && old.root.equals(emptyRoot)
+  const path = isPowerOfTwo(old.size) ? [old.root, ...proof] : proof
+  if (path.length === 0) return false
+  let at = old.size - 1
+  let last = now.size - 1
+  while (at % 2 === 1) {
+    at = Math.floor(at / 2)
+    last = Math.floor(last / 2)
+  }
+  let before = path[0]!
+  let after = path[0]!
+  for (const sibling of path.slice(1)) {
+    if (last === 0) return false
+    if (at % 2 === 1 || at === last) {
+      before = hashNode(sibling, before)
+      after = hashNode(sibling, after)
+      while (at % 2 === 0 && at !== 0) {
+        at /= 2
+        last = Math.floor(last / 2)
+      }
+    } else after = hashNode(after, sibling)
+    at = Math.floor(at / 2)
+    last = Math.floor(last / 2)
+  }
+  return last === 0 && before.equals(old.root) && after.equals(now.root)
+}
+
+/** The root of the tree without leaves. */
+export const emptyRoot = hash('sha256', '', 'buffer')
+
+function isPowerOfTwo(size: number): boolean {
+  return Number.isInteger(Math.log2(size))
+}

@@ -4,10 +4,14 @@ import { type Note, parseVerifierKey, signedBy, type VerifierKey } from './signe
 export interface TrustPolicy {
   readonly logs: readonly VerifierKey[]
   /** Whether the witnesses that cosigned are enough. */
-  quorum(note: Note): boolean
+  readonly quorum: (note: Note) => boolean
+  /** False where no witness is asked for. */
+  readonly witnessed: boolean
 }
 
 type Met = (note: Note) => boolean
+
+const nobody: Met = () => true
 
 /** Throws TypeError, naming the line, for what is no policy. */
 export function parsePolicy(text: string): TrustPolicy {
@@ -46,7 +50,7 @@ export function parsePolicy(text: string): TrustPolicy {
         throw new TypeError('a bad threshold')
       define(name, note => members.filter(met => met(note)).length >= needed)
     } else if (kind === 'quorum' && rest.length === 1 && quorum === undefined) {
-      quorum = rest[0] === 'none' ? () => true : member(rest[0]!)
+      quorum = rest[0] === 'none' ? nobody : member(rest[0]!)
     } else throw new TypeError(`not a line of a policy: ${kind}`)
   }
   for (const [i, line] of text.slice(0, -1).split('\n').entries()) {
@@ -61,5 +65,5 @@ export function parsePolicy(text: string): TrustPolicy {
     }
   }
   if (quorum === undefined) throw new TypeError('the policy has no quorum line')
-  return { logs, quorum }
+  return { logs, quorum, witnessed: known.size > 0 && quorum !== nobody }
 }

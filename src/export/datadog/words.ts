@@ -69,6 +69,7 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'key.created': words('admin', 'success', ['notice', 'A key was made']),
   'key.rotated': words('admin', 'success', ['notice', 'A key was replaced']),
   'checkpoint.witnessed': words('system', 'success', ['info', 'A checkpoint was witnessed']),
+  'checkpoint.unwitnessed': words('system', 'failure', ['critical', 'Too few witnesses vouch for the log']),
   'hold.placed': words('admin', 'success', ['notice', 'A legal hold was placed']),
   'hold.release_requested': words('admin', 'pending', ['notice', 'The release of a legal hold was asked for']),
   'hold.released': words('admin', 'success', ['notice', 'A legal hold was released']),

@@ -177,6 +177,7 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'key.created': { key: { name: 'gateway.example.com/test', id: '6f1e' } },
   'key.rotated': { key: { name: 'gateway.example.com/test', id: '6f1f' } },
   'checkpoint.witnessed': { size: 4096, witness: 'witness.example.org' },
+  'checkpoint.unwitnessed': { reason: 'no-quorum', quorum: 2, mode: 'monitor' },
   'hold.placed': { subject: approver, hold: { id: 'h_1', sessions: 3 } },
   'hold.release_requested': { subject: approver, hold: { id: 'h_1' } },
   'hold.released': { subject: approver, hold: { id: 'h_1' } },
