@@ -10,6 +10,9 @@ import { type Counters, countedKinds, type Ledger, readList } from './ledger.ts'
 const page = 1024
 const terminal: ReadonlySet<string> = new Set(terminalKinds)
 
+/** A log whose oldest entries may have been removed: those below `first`. */
+type OldestKnown = LogStore & { readonly first?: number }
+
 export interface LeftOpen {
   /** Intents without an end, by number, ascending. */
   readonly intents: ReadonlyMap<number, Entry>
@@ -20,13 +23,14 @@ export interface LeftOpen {
 }
 
 /** Reads the end of the log into `ledger`, and gives the entries of what it left open. */
-export async function findLeftOpen(store: LogStore, ledger: Ledger): Promise<LeftOpen> {
+export async function findLeftOpen(store: OldestKnown, ledger: Ledger): Promise<LeftOpen> {
   const intents = new Map<number, Entry>()
   const sessions = new Map<string, Entry>()
   let last: Entry | undefined
   const mark = await findMark(store)
   const list = mark?.open
-  let from = mark?.oldest ?? 0
+  // What retention removed had its end long before.
+  let from = Math.max(mark?.oldest ?? 0, store.first ?? 0)
   if (mark !== undefined && list !== undefined) {
     from = mark.seq
     for (const seq of list) take(await readOne(store, seq), seq)
@@ -64,9 +68,10 @@ interface Mark {
 }
 
 /** The last entry that carries the counters, found from the end backwards. */
-async function findMark(store: LogStore): Promise<Mark | undefined> {
-  for (let end = store.size; end > 0; ) {
-    const start = Math.max(0, end - page)
+async function findMark(store: OldestKnown): Promise<Mark | undefined> {
+  const first = store.first ?? 0
+  for (let end = store.size; end > first; ) {
+    const start = Math.max(first, end - page)
     const entries: Buffer[] = []
     while (start + entries.length < end) {
       const more = await store.read(start + entries.length, end - start - entries.length)

@@ -13,6 +13,7 @@ import { CompletenessCheck, type Completeness } from './verify/completeness.ts'
 import { type Finding, Findings } from './verify/findings.ts'
 import { checkLeftovers } from './verify/leftovers.ts'
 import { parsePolicy, type TrustPolicy } from './verify/policy.ts'
+import { PrunedStatements } from './verify/pruned.ts'
 import { checkReceipt, parseReceipt } from './verify/receipt.ts'
 import {
   type Head,
@@ -161,16 +162,21 @@ class Verification {
     const witnessed = await this.#witnessedHead(source, note)
     if (witnessed !== undefined) earlier.push(witnessed)
     const check = new CompletenessCheck(this.#findings, head.origin)
+    const pruned = new PrunedStatements()
     const complete = this.#options.complete === true || this.#options.blobs !== undefined
     const walked = await walk({
       source,
       head,
       findings: this.#findings,
       sizes: new Set(earlier.map(each => each.size)),
-      ...(complete && { entry: check.take.bind(check) }),
+      entry: (index, bytes, root) => {
+        pruned.take(index, bytes)
+        if (complete) check.take(index, bytes, root)
+      },
       progress: done => this.#options.progress?.(done, head.size),
     })
     this.#compareHeads(head, earlier, walked)
+    this.#notes.push(...pruned.judge(walked.missing, walked.roots, this.#findings))
     const context = { source, head, policy: this.#policy, findings: this.#findings, used: walked.used }
     this.#notes.push(...(await checkLeftovers(context)))
     if (complete) await this.#finish(check)

@@ -15,6 +15,9 @@ const ends = new Set([
 ])
 const countedKinds = new Set(['heartbeat', 'log.opened', 'log.closed'])
 
+/** Stands for the action of an intent that was not there to be read. */
+const unread = Symbol('unread')
+
 export interface NamedBlob {
   readonly hash: string
   readonly length: number
@@ -42,6 +45,14 @@ export class CompletenessCheck {
   readonly #open = new Map<number, unknown>()
   readonly #sessions = new Map<unknown, number>()
   readonly #refused: Record<string, number> = {}
+  /** The next entry that should come. */
+  #next = 0
+  /** Entries before this one were not there to be read. */
+  #gap = 0
+  /** True from a gap on until an entry says what was open. */
+  #adopting = false
+  /** Sessions that began before the gap and have not ended. Which of them ends when can't be told. */
+  #strangers = 0
   #ofRun: Fields = {}
   #since = -1
   #sinceTime = 0
@@ -60,6 +71,7 @@ export class CompletenessCheck {
     this.#origin = origin
   }
 
+  /** Entries come in order; some may not be there (removed by policy, or missing), and nothing is held against those. */
   take(index: number, bytes: Buffer, root: () => Buffer): void {
     const entry = parse(bytes)
     if (entry === undefined) return this.#fault('entry-malformed', `entry ${index} is not a JSON object`)
@@ -68,6 +80,8 @@ export class CompletenessCheck {
       this.#fault('seq-gap', `entry ${index} says it is ${String(entry['seq'])}`)
     if (entry['log'] !== this.#origin)
       this.#fault('other-log', `entry ${index} is of ${String(entry['log'])}`)
+    if (index !== this.#next) this.#skip(index)
+    this.#next = index + 1
     this.#takeRun(index, entry, root)
     if (kind === 'action.intended') {
       this.#open.set(index, entry['action'])
@@ -75,7 +89,7 @@ export class CompletenessCheck {
       this.#intended++
     } else if (ends.has(kind)) this.#takeEnd(index, entry)
     else if (kind === 'session.started') this.#sessions.set(entry['session'], index)
-    else if (kind === 'session.ended') this.#sessions.delete(entry['session'])
+    else if (kind === 'session.ended') this.#takeSessionEnd(entry['session'])
     const { blob, length } = (entry['recording'] ?? {}) as Fields
     if (typeof blob === 'string') this.blobs.push({ hash: blob, length: Number(length), entry: index })
     this.#last = kind
@@ -97,6 +111,20 @@ export class CompletenessCheck {
     }
   }
 
+  #skip(index: number): void {
+    this.#gap = index
+    this.#adopting = true
+    this.#strangers = 0
+    this.#open.clear()
+    this.#sessions.clear()
+    this.#recovery = undefined
+    this.#last = ''
+  }
+
+  #takeSessionEnd(session: unknown): void {
+    if (!this.#sessions.delete(session) && this.#strangers > 0) this.#strangers--
+  }
+
   #fault(code: string, detail: string): void {
     this.#findings.add('tampering', code, detail)
   }
@@ -105,9 +133,11 @@ export class CompletenessCheck {
     this.#ends++
     this.#ended++
     const intent = Number(entry['intent'])
-    if (!this.#open.has(intent))
-      this.#fault('end-without-intent', `entry ${index} ends ${String(entry['intent'])}`)
-    else if (this.#open.get(intent) !== entry['action']) {
+    const began = this.#open.get(intent)
+    if (!this.#open.has(intent)) {
+      const before = this.#adopting && intent < this.#gap
+      if (!before) this.#fault('end-without-intent', `entry ${index} ends ${String(entry['intent'])}`)
+    } else if (began !== unread && began !== entry['action']) {
       this.#fault('end-of-another', `entry ${index} ends the intent of another action`)
     }
     this.#open.delete(intent)
@@ -135,6 +165,8 @@ export class CompletenessCheck {
   #takeOpened(index: number, entry: Fields): void {
     this.#runs++
     const { at, root, closed } = this.#recovery!
+    // Where the beginning of this was not there to be read, nobody can tell what it continues.
+    if (at === this.#gap && at > 0) return
     const { size, end, root: said } = (entry['previous'] ?? {}) as Fields
     if (size !== String(at))
       this.#fault('run-gap', `entry ${index} continues ${String(size)} entries, not ${at}`)
@@ -150,6 +182,36 @@ export class CompletenessCheck {
 
   #takeCounters(index: number, entry: Fields): void {
     const counters = (entry['counters'] ?? {}) as Fields
+    if (this.#adopting) this.#adopt(index, counters)
+    else this.#compareCounters(index, counters)
+    if (entry['kind'] === 'log.opened') this.#addRefused()
+    this.#ofRun = (counters['refused'] ?? {}) as Fields
+    const time = Date.parse(String(entry['time']))
+    if (entry['kind'] !== 'log.opened' && this.#sinceTime > 0)
+      this.#silence = Math.max(this.#silence, time - this.#sinceTime)
+    this.#sinceTime = time
+    this.#since = index
+    this.#intended = this.#ended = 0
+  }
+
+  /** Takes what was open from the first entry after a gap that says it, and holds the rest of the log to that. */
+  #adopt(index: number, counters: Fields): void {
+    const open = counters['open'] as Fields | undefined
+    // Too much was open to be listed: a later one will say.
+    if (open === undefined) return
+    const intents = listed(open['intents'])
+    const read = [...this.#open.keys()]
+    const said = intents.filter(each => each >= this.#gap)
+    if (read.length !== said.length || read.some((each, i) => each !== said[i]))
+      this.#fault('counters', `entry ${index}: other intents are open than it says`)
+    const own = new Map(this.#open)
+    this.#open.clear()
+    for (const each of intents) this.#open.set(each, own.has(each) ? own.get(each) : unread)
+    this.#strangers = listed(open['sessions']).filter(each => each < this.#gap).length
+    this.#adopting = false
+  }
+
+  #compareCounters(index: number, counters: Fields): void {
     const sessions = [...this.#sessions.values()]
     const intents = [...this.#open.keys()]
     const oldest = Math.min(index, sessions[0] ?? index, intents[0] ?? index)
@@ -159,20 +221,13 @@ export class CompletenessCheck {
       intended: this.#intended,
       ended: this.#ended,
       open_intents: intents.length,
-      open_sessions: sessions.length,
-      oldest_open: String(oldest),
+      open_sessions: sessions.length + this.#strangers,
+      ...(this.#strangers > 0 ? {} : { oldest_open: String(oldest) }),
     }
     for (const [key, value] of Object.entries(real)) {
       if (counters[key] === value) continue
       this.#fault('counters', `entry ${index}: ${key} is ${String(counters[key])}, counted ${String(value)}`)
     }
-    if (entry['kind'] === 'log.opened') this.#addRefused()
-    this.#ofRun = (counters['refused'] ?? {}) as Fields
-    const time = Date.parse(String(entry['time']))
-    if (entry['kind'] !== 'log.opened') this.#silence = Math.max(this.#silence, time - this.#sinceTime)
-    this.#sinceTime = time
-    this.#since = index
-    this.#intended = this.#ended = 0
   }
 
   #addRefused(): void {
@@ -181,6 +236,12 @@ export class CompletenessCheck {
     }
     this.#ofRun = {}
   }
+}
+
+/** Ascending numbers that are written as differences. */
+function listed(text: unknown): number[] {
+  let last = 0
+  return typeof text === 'string' && text !== '' ? text.split(' ').map(step => (last += Number(step))) : []
 }
 
 function parse(bytes: Buffer): Fields | undefined {

@@ -26,6 +26,8 @@ export interface WalkResult {
   /** Whether every leaf hash was there; if not, roots from the first gap on are absent. */
   readonly whole: boolean
   readonly roots: ReadonlyMap<number, Buffer>
+  /** Full bundles that are not there, though their hashes are: by policy, or not. */
+  readonly missing: readonly number[]
   /** Paths that were used, each with the width of it that counts. */
   readonly used: ReadonlyMap<string, number>
 }
@@ -59,6 +61,7 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
   const pending: Buffer[][] = []
   /** Tiles above the leaves that are complete and wait to be compared. */
   const due: { level: number; index: number; hashes: Buffer[] }[] = []
+  const missing: number[] = []
   let whole = true
 
   const read = async (
@@ -108,6 +111,8 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     const [bundle, tile] = await next!
     next = index + 1 < bundles ? pair(index + 1) : undefined
     next?.catch(() => undefined)
+    if (missing.at(-1) === index - 1) roots.set(index * full, frontier.root)
+    if (bundle === undefined && tile !== undefined && width === full) missing.push(index)
     const leaves = leavesOf({ index, width, bundle, tile }, options)
     whole = leaves !== undefined
     for (const [i, leaf] of (leaves ?? []).entries()) {
@@ -129,7 +134,7 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     roots.set(head.size, frontier.root)
   }
   options.progress?.(frontier.size)
-  return { whole, roots, used }
+  return { whole, roots, missing, used }
 }
 
 const emptyEntry = Buffer.alloc(0)
@@ -150,7 +155,9 @@ interface Read {
 function leavesOf({ index, width, bundle, tile }: Read, { findings }: WalkOptions): Leaf[] | undefined {
   const bundlePath = pathOf('entries', index, width)
   const tilePath = pathOf(0, index, width)
-  if (bundle === undefined) findings.add('missing', 'bundle-missing', bundlePath)
+  // A full bundle whose hashes are there may be gone by policy: who walks is told, and finds out.
+  if (bundle === undefined && (tile === undefined || width < full))
+    findings.add('missing', 'bundle-missing', bundlePath)
   if (tile === undefined) findings.add('missing', 'tile-missing', tilePath)
   if (tile !== undefined && tile.length !== width * 32) {
     findings.add('tampering', 'tile-malformed', tilePath)
