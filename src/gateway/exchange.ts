@@ -125,6 +125,8 @@ export interface Exchange {
   refuse(denial: Denial, entry: EntryRef): Promise<void>
   /** Tells the client of a fault, or, when the answer is under way, cuts it so that it can't be taken for whole. */
   abort(error: GatewayError, entry: EntryRef | undefined): Promise<void>
+  /** Breaks off the client's end at once: the session was ended by force. The path then fails by itself. */
+  cut?(): void
   /** What passed so far, for the entry of an action that failed midway. */
   progress(): Partial<ActionResult>
   /** What this client can endure while a person decides; absent: nothing is held. */

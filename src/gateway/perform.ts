@@ -11,6 +11,7 @@ import type { Gateway } from './gateway.ts'
 import { guard } from './guard.ts'
 import { mask } from './mask.ts'
 import { record, type Recording, startRecording } from './record.ts'
+import type { Outcome } from './meter.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -19,6 +20,8 @@ import type { Session } from './session.ts'
  */
 export async function perform(gateway: Gateway, session: Session, exchange: Exchange): Promise<void> {
   const { action } = exchange
+  const began = performance.now()
+  let outcome = 'failure' as Outcome
   let entry: OpenAction
   try {
     entry = await gateway.audit.begin(session, action) // durable intent first: no entry, no action
@@ -26,13 +29,15 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
     return exchange.abort(asGatewayError(error), undefined)
   }
   let recording: Recording | undefined
+  session.running.add(exchange)
+  session.totals.actions++
   try {
     const decision = authorize(gateway, session, action) // policy: may this subject do this?
     const guarded = guard(gateway, decision, action) // content: what is inside it?
     recording = startRecording(gateway, session, { exchange, obligations: guarded.decision.obligations })
     const verdict = await approve(gateway, session, { guarded, exchange, entry }) // people, when asked
     if (verdict.effect === 'deny') {
-      session.totals.denied++
+      outcome = 'denied'
       const ended = await entry.deny({ reason: verdict.denial.reason, ...(await recording.refused()) })
       return await exchange.refuse(verdict.denial, ended)
     }
@@ -41,17 +46,22 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
     const masked = mask(gateway, { session, reply, lease, obligations: verdict.action.obligations })
     const recorded = record(recording, masked) // nothing below the mask sees raw data
     await exchange.send(recorded, async result => {
+      outcome = result.success ? 'success' : 'failure'
       count(session, result)
       return await entry.complete({ ...result, ...(await recording?.seal()) })
     })
   } catch (error) {
-    session.totals.failed++
+    outcome = 'failure'
     const fault = asGatewayError(error)
     // A store that can't be trusted any more takes no ending: the next start closes the intent as unknown (P2).
     const ended = await entry
       .fail(fault, { ...exchange.progress(), ...(await recording?.salvage()) })
       .catch(() => undefined)
     await exchange.abort(fault, ended)
+  } finally {
+    session.running.delete(exchange)
+    if (outcome !== 'success') session.totals[outcome === 'denied' ? 'denied' : 'failed']++
+    gateway.meter?.ended(session.connection.name, outcome, (performance.now() - began) / 1000)
   }
 }
 
@@ -59,7 +69,6 @@ function count(
   session: Session,
   result: { bytesIn: number; bytesOut: number; masked: { count: number } },
 ): void {
-  session.totals.actions++
   session.totals.masked += result.masked.count
   session.totals.bytesIn += result.bytesIn
   session.totals.bytesOut += result.bytesOut

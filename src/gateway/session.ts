@@ -1,6 +1,7 @@
 import type { ClientFacts, SessionFacts } from '../audit/audit.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Subject } from '../model/subject.ts'
+import type { Exchange } from './exchange.ts'
 
 /** One client's stay on one connection, opened once; a replayable whole. */
 export interface Session extends SessionFacts {
@@ -8,6 +9,8 @@ export interface Session extends SessionFacts {
   readonly target: Connection
   /** Counts for `session.ended`. */
   readonly totals: SessionTotals
+  /** The exchanges under way, so that a session ended by force takes them with it. */
+  readonly running: Set<Exchange>
 }
 
 export interface SessionTotals {

@@ -84,6 +84,12 @@ export class OpenSessions implements Sessions {
     if (each !== undefined) await this.#end(each, reason)
   }
 
+  /** Ends a session by force: what runs in it is cut. */
+  async kill(session: Session, reason: string): Promise<void> {
+    await this.close(session, reason)
+    for (const exchange of session.running) exchange.cut?.()
+  }
+
   /** Ends every session; their `session.ended` entries are durable when it resolves. */
   async closeAll(reason: string): Promise<void> {
     clearInterval(this.#sweeper)
@@ -115,6 +121,7 @@ export class OpenSessions implements Sessions {
       connection: { name: target.name, protocol: target.protocol, sensitivity: target.sensitivity },
       client,
       totals: { actions: 0, denied: 0, failed: 0, masked: 0, bytesIn: 0, bytesOut: 0 },
+      running: new Set(),
     }
     await this.#audit.note('session.started', entryFacts(session))
     const started: Open = { session, key, startedAt: now, lastUsed: now }

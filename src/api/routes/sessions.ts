@@ -197,7 +197,7 @@ export const sessionRoutes = [
       const session = services.sessions.find(params.id)
       if (session === undefined)
         throw new GatewayError('not-found', { detail: `no session ${params.id} is running` })
-      await services.sessions.close(session, `killed by ${caller.subject.email ?? caller.subject.id}`)
+      await services.sessions.kill(session, `killed by ${caller.subject.email ?? caller.subject.id}`)
     },
   }),
 ]

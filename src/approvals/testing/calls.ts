@@ -27,6 +27,7 @@ export function sessionOf(subject: Subject = agent, connection: Connection = tar
     connection: { name, protocol, sensitivity },
     client: { ip: '127.0.0.1', port: 1 },
     totals: { actions: 0, denied: 0, failed: 0, masked: 0, bytesIn: 0, bytesOut: 0 },
+    running: new Set(),
   }
 }
 

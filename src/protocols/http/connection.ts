@@ -18,8 +18,11 @@ import { judgedBody, readWhole } from './body.ts'
 import { dial } from './dial.ts'
 import { clientOf, Downstream } from './downstream.ts'
 import { HttpExchange } from './exchange.ts'
+import { followApproval, isReserved } from './follow.ts'
 import type { Flavour, HttpOperation } from './flavour.ts'
+import type { KeptCall } from './kept-call.ts'
 import { requestRules } from './headers.ts'
+import { Holds } from './patience.ts'
 import { endsConnection, faulted, sendRefused, unauthenticated } from './refusal.ts'
 import { type RefusedIdentities, refusedIdentities } from './refused-identities.ts'
 import { readHead, type RequestHead, type RequestPolicy } from './request.ts'
@@ -45,6 +48,7 @@ class HttpConnection implements OpenConnection {
   readonly #policy: RequestPolicy
   readonly #upstream: Upstream
   readonly #refused: RefusedIdentities
+  readonly #holds: Holds
   readonly #running = new Set<Downstream>()
   #closing = false
   #idle: (() => void) | undefined
@@ -63,6 +67,7 @@ class HttpConnection implements OpenConnection {
       ),
     }
     this.#upstream = new Upstream(settings)
+    this.#holds = new Holds(settings.hold)
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.http = {
       request: (request, response, base) => {
@@ -92,7 +97,7 @@ class HttpConnection implements OpenConnection {
         }
       })
     }
-    for (const downstream of this.#running) downstream.cut()
+    for (const downstream of this.#running) downstream.abandon()
     this.#refused.close()
     await this.#upstream.close()
   }
@@ -126,7 +131,15 @@ class HttpConnection implements OpenConnection {
       const refused = unauthenticated(head.tokens.length > 0, this.#flavour)
       return sendRefused(downstream, refused, head.expectsContinue)
     }
-    await this.#perform(downstream, { head, client, arrival, subject: identified.subject })
+    const { subject } = identified
+    if (!isReserved(head.judged)) return await this.#perform(downstream, { head, client, arrival, subject })
+    const { connection } = this
+    const [gateway, flavour, { base }] = [this.#gateway, this.#flavour, arrival]
+    const kept = await followApproval({ connection, gateway, flavour, downstream, head, base, subject })
+    if (kept === undefined) return
+    const { call, id } = kept
+    await this.#perform(downstream, { head: call.head, kept: call, client, arrival: { base }, subject })
+    await gateway.deferrals?.release(id)
   }
 
   async #perform(
@@ -136,6 +149,8 @@ class HttpConnection implements OpenConnection {
       readonly client: ClientFacts
       readonly arrival: Arrival
       readonly subject: Subject
+      /** The call to perform in place of the request. */
+      readonly kept?: KeptCall
     },
   ): Promise<void> {
     const { connection } = this
@@ -145,7 +160,8 @@ class HttpConnection implements OpenConnection {
     const { base, upgrade } = of.arrival
     const named = this.#flavour.operationOf({ method: head.method, path: head.judged })
     const operation = upgrade === undefined ? named : asWebSocket(named)
-    const read = head.hasBody ? await this.#read(downstream, head, operation) : undefined
+    const { kept } = of
+    const read = kept ? kept.body : head.hasBody ? await this.#read(downstream, head, operation) : undefined
     const unread = read instanceof GatewayError ? read : undefined
     const body = read instanceof GatewayError ? undefined : read
     const parts = {
@@ -159,6 +175,8 @@ class HttpConnection implements OpenConnection {
       operation,
       body,
       unread,
+      holds: this.#holds,
+      followed: kept !== undefined,
       action: new HttpAction(head, operation, body),
     }
     const exchange = upgrade === undefined ? new HttpExchange(parts) : new WebSocketExchange(parts, upgrade)

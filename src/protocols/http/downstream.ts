@@ -112,6 +112,14 @@ export class Downstream {
     if (!this.headSent && !this.gone) this.response.writeContinue()
   }
 
+  /** Cuts as if the client had left, and tells whoever works for it: the session, or the gateway, ends. */
+  abandon(): void {
+    if (this.#ended) return
+    this.gone = true
+    this.cut()
+    this.#onGone?.()
+  }
+
   /** Cuts the answer so that it can't be taken for whole: reset of the connection, or of the stream in HTTP/2. */
   cut(): void {
     this.#ended = true

@@ -9,11 +9,13 @@ import type { Cleared, Denial, Exchange, Patience, Recorded, Reply, Seal } from 
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { HttpAction } from './action.ts'
+import { approvalAddress } from './follow.ts'
+import { writeKeptCall } from './kept-call.ts'
 import { rewriteLocation } from './location.ts'
 import { bothMaskers, mergeReports, nothingMasked, once, recordedRequest } from './masks.ts'
 import { type Mirror, mirror } from './mirror.ts'
 import { addressesOf, type ExchangeParts, outgoingHead } from './outgoing.ts'
-import { denied, endsConnection, faulted, sendRefused } from './refusal.ts'
+import { approvalStatus, denied, endsConnection, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
 import { Call, type CallRequest } from './upstream.ts'
 
@@ -24,6 +26,8 @@ export class HttpExchange implements Exchange {
   #mirror: Mirror | undefined
   #call: Call | undefined
   #reply: MaskedHttpReply | undefined
+  /** Ends the hold, where the call was held. */
+  #release: (() => void) | undefined
   #bytesIn = 0
   #bytesOut = 0
   #maskedUp: MaskReport = nothingMasked
@@ -48,12 +52,11 @@ export class HttpExchange implements Exchange {
   }
 
   get patience(): Patience {
-    const { hold } = this.#parts.flavour.settings
-    const asked = this.#parts.head.waitSeconds
-    return {
-      holdMs: asked === undefined ? hold.default : Math.min(asked * 1000, hold.longest),
-      then: 'resubmit',
-    }
+    return this.#parts.holds.patience(this.#parts.head, this.#bodyLength)
+  }
+
+  held(): void {
+    this.#release ??= this.#parts.holds.enter(this.#bodyLength)
   }
 
   record(recorder: Recorder, given: Masker): void {
@@ -72,6 +75,7 @@ export class HttpExchange implements Exchange {
 
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
     const { downstream, flavour, operation, upstream, head } = this.#parts
+    this.#endHold()
     if (downstream.gone) throw new GatewayError('client-gone')
     const { maskRequest } = cleared.obligations
     const masker = maskRequest.length === 0 ? undefined : this.#masker(maskRequest)
@@ -101,16 +105,31 @@ export class HttpExchange implements Exchange {
   }
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
-    const { downstream, flavour } = this.#parts
-    sendRefused(downstream, denied(denial, entry.id, flavour), this.#mustClose())
+    this.#endHold()
+    const { downstream, flavour, followed } = this.#parts
+    const instance = entry.id
+    const { approval } = denial
+    if (approval === undefined)
+      return sendRefused(downstream, denied(denial, { instance, flavour, followed }), this.#mustClose())
+    const { path, url } = approvalAddress(this.#parts, approval.id)
+    const refused =
+      approval.then === 'poll' && (await this.#keep(approval.id))
+        ? approvalStatus(approval, { status: 202, path, url, instance, preferred: !followed })
+        : denied(denial, { instance, flavour, url })
+    sendRefused(downstream, refused, this.#mustClose())
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
+    this.#endHold()
     const { downstream, flavour } = this.#parts
     this.#call?.cancel(error)
     if (downstream.headSent) downstream.cut()
     else
       sendRefused(downstream, faulted(error, entry?.id, flavour), this.#mustClose() || endsConnection(error))
+  }
+
+  cut(): void {
+    this.#parts.downstream.abandon()
   }
 
   progress(): Partial<ActionResult> {
@@ -268,6 +287,24 @@ export class HttpExchange implements Exchange {
 
   #masker(profiles: readonly string[]): Masker {
     return this.#parts.gateway.masker(profiles, this.#parts.connection)
+  }
+
+  #endHold(): void {
+    this.#release?.()
+    this.#release = undefined
+  }
+
+  get #bodyLength(): number {
+    return this.#parts.body?.bytes.length ?? 0
+  }
+
+  /** Keeps the call for a client that comes back; false where it must be sent again. */
+  async #keep(approval: string): Promise<boolean> {
+    const { gateway, head, body } = this.#parts
+    const call = writeKeptCall(head, body)
+    if (call === undefined || gateway.deferrals === undefined) return false
+    // A store that can't take it now is no reason to fail: the approval is there, and the request can be sent again.
+    return await gateway.deferrals.keep(approval, call).catch(() => false)
   }
 
   /** A client that waits for 100 may or may not still send its body: after a refusal nobody could tell. */

@@ -179,6 +179,7 @@ function session(of: Pick<Session, 'subject' | 'target' | 'client'>): Session {
     ...of,
     connection: { name, protocol, sensitivity },
     totals: { actions: 0, denied: 0, failed: 0, masked: 0, bytesIn: 0, bytesOut: 0 },
+    running: new Set(),
   }
 }
 

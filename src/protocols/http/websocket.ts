@@ -82,6 +82,10 @@ export class WebSocketExchange implements Exchange {
     return this.#abort.signal
   }
 
+  cut(): void {
+    this.#socket.destroy()
+  }
+
   record(recorder: Recorder, given: Masker): void {
     if (this.#parts.unread !== undefined) throw this.#parts.unread
     this.#recorder = recorder
@@ -155,7 +159,11 @@ export class WebSocketExchange implements Exchange {
   }
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
-    sendRefused(this.#parts.downstream, denied(denial, entry.id, this.#parts.flavour), true)
+    sendRefused(
+      this.#parts.downstream,
+      denied(denial, { instance: entry.id, flavour: this.#parts.flavour }),
+      true,
+    )
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
