@@ -51,13 +51,16 @@ export function draft(members: readonly Member[]): Draft {
 
 function assemble(members: readonly Member[]): Draft {
   // Keys are plain words, and `"` sorts before every character of one: text order is key order.
-  const sorted = members.toSorted().filter((each, i, all) => each !== all[i - 1])
-  let place = sorted.length
-  while (place > 0 && sorted[place - 1]! > '"seq"') place--
-  return {
-    head: `{${sorted.slice(0, place).join(',')}${place > 0 ? ',' : ''}"seq":"`,
-    tail: `"${place < sorted.length ? ',' : ''}${sorted.slice(place).join(',')}}`,
+  let head = ''
+  let tail = ''
+  let last: Member | undefined
+  for (const each of members.toSorted()) {
+    if (each === last) continue
+    last = each
+    if (each < '"seq"') head += `${each},`
+    else tail += `,${each}`
   }
+  return { head: `{${head}"seq":"`, tail: `"${tail}}` }
 }
 
 /** The members of every entry; `log` is the member that names the log. */

@@ -214,7 +214,7 @@ class Log implements AuditLog {
     return this.#write('session.ended', members, session === undefined ? {} : { session })
   }
 
-  async #write(kind: EventKind, members: readonly Member[], options: WriteOptions = {}): Promise<EntryRef> {
+  #write(kind: EventKind, members: readonly Member[], options: WriteOptions = {}): Promise<EntryRef> {
     const { ending = false, blob } = options
     const made = draft([...frame(kind, this.#named, timestamp(this.#clock)), ...members])
     return this.#submit({
@@ -243,13 +243,13 @@ class Log implements AuditLog {
     })
   }
 
-  async #submit(request: Request): Promise<EntryRef> {
-    try {
-      const index = await this.#writer.write(request)
-      return { index, id: `${this.origin}/${index}` }
-    } catch (error) {
-      throw this.#refused(error)
-    }
+  #submit(request: Request): Promise<EntryRef> {
+    return this.#writer.write(request).then(
+      index => ({ index, id: `${this.origin}/${index}` }),
+      (error: unknown) => {
+        throw this.#refused(error)
+      },
+    )
   }
 
   #refused(error: unknown): unknown {
