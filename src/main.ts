@@ -35,6 +35,7 @@ import { identifyByToken, identifyLocally } from './serve/callers.ts'
 import { ConnectionTable } from './serve/connections.ts'
 import { openListeners, openLocalSocket } from './serve/listeners.ts'
 import { LiveGateway } from './serve/live-gateway.ts'
+import { openNotifications } from './serve/notifications.ts'
 import { pages } from './serve/pages.ts'
 import { Reloader } from './serve/reloader.ts'
 import { openEmbeddedStorage } from './storage/embedded/storage.ts'
@@ -99,6 +100,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   const reloader = new Reloader({ loaded, protocols, gateway, table, services, logger })
   undo.defer(() => reloader.close())
   services.export.start()
+  services.notifications.start()
   services.retention.start()
   void gateway.warm()
   logger.info('listening', { urls, log: config.origin, entries: services.storage.log.size })
@@ -184,6 +186,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const table = new ConnectionTable(gateway, protocols)
   await table.apply(loaded.connections, audit)
   const { shipping, retention } = await openFollowers(loaded, { ...log, recordings, sessions }, options)
+  const asking = openNotifications({ loaded, storage, audit, clock: systemClock, approvals, gateway })
+  undo.defer(() => asking.stop(closeGraceMs))
   const open = {
     storage,
     config,
@@ -195,6 +199,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     approvals,
     grants,
     breakGlass,
+    notifications: asking.notifications,
+    slack: asking.slack,
     tokens,
     registry,
     logger,

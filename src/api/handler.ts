@@ -51,7 +51,7 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
       signal: gone.signal,
       params: check(route.params, match.params, 'path'),
       query: check(route.query, queryOf(search), 'query'),
-      body: route.body === undefined ? undefined : check(route.body, await readJson(request), 'body'),
+      body: await bodyOf(route, request),
     }
     const result = await route.handler(call)
     if (result !== streamed) send(response, Number(Object.keys(route.responses)[0] ?? 200), result)
@@ -67,6 +67,9 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
         const error = asGatewayError(cause)
         if (error.code === 'internal')
           services.logger.error('api', { path: request.url?.split('?')[0], error: String(cause) })
+        // Where a body was left unread nobody knows where the next request begins.
+        if (error.code === 'body-too-large' && !response.headersSent)
+          response.setHeader('connection', 'close')
         refuse(response, error)
       }
     },
@@ -125,8 +128,12 @@ function check(schema: z.ZodType | undefined, value: unknown, where: string): un
   throw new GatewayError('invalid-request', { detail })
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+async function bodyOf(route: Route, request: IncomingMessage): Promise<unknown> {
+  if (route.raw === true) return await readBytes(request)
+  return route.body === undefined ? undefined : check(route.body, await readJson(request), 'body')
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -134,12 +141,18 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
     if (size > bodyLimit) throw new GatewayError('body-too-large')
     chunks.push(chunk)
   }
-  if (size === 0) return {}
+  return Buffer.concat(chunks)
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+  const bytes = await readBytes(request)
+  if (bytes.length === 0) return {}
   // A form post from another site can't send this type without asking first, so this also stops cross-site posts.
   if (type !== 'application/json')
     throw new GatewayError('invalid-request', { detail: 'send application/json' })
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(bytes.toString('utf8'))
   } catch {
     throw new GatewayError('invalid-request', { detail: 'the body is not JSON' })
   }

@@ -46,6 +46,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly params?: z.ZodType<P>
   readonly query?: z.ZodType<Q>
   readonly body?: z.ZodType<B>
+  /** The handler gets the body's exact bytes, whatever their type: for callers who sign them. Instead of `body`. */
+  readonly raw?: true
   readonly responses: Readonly<
     Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly type?: string }>
   >
@@ -57,6 +59,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
 export const streamed: unique symbol = Symbol('streamed')
 
 /** Gives a route its types from its schemas. */
+export function route<P, Q>(definition: Route<P, Q, Buffer> & { readonly raw: true }): Route
+export function route<P, Q, B>(definition: Route<P, Q, B> & { readonly raw?: never }): Route
 export function route<P, Q, B>(definition: Route<P, Q, B>): Route {
   return definition as unknown as Route
 }

@@ -7,6 +7,7 @@ import { grantRoutes } from './routes/grants.ts'
 import { recordingRoutes } from './routes/recordings.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { slackRoutes } from './routes/slack.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 
@@ -20,6 +21,7 @@ export const allRoutes: readonly Route[] = [
   ...complianceRoutes,
   ...approvalRoutes,
   ...grantRoutes,
+  ...slackRoutes,
   ...tokenRoutes,
   ...exportRoutes,
 ]

@@ -2,6 +2,9 @@ import type { Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { BreakGlass } from '../approvals/break-glass.ts'
 import type { Grants } from '../approvals/grants.ts'
+import type { Notifications } from '../approvals/notify/notifications.ts'
+import type { SlackInteractions } from '../approvals/slack/interactions.ts'
+import type { SlackLinks } from '../approvals/slack/links.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { SignedHead } from '../audit/checkpoint.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
@@ -35,6 +38,8 @@ export interface Services {
   readonly approvals: Approvals
   readonly grants: Grants
   readonly breakGlass: BreakGlass
+  readonly notifications: Notifications
+  readonly slack: { readonly interactions: SlackInteractions; readonly links: SlackLinks }
   readonly tokens: GatewayTokens
   readonly export: Export
   readonly registry: Registry

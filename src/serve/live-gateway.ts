@@ -128,6 +128,11 @@ export class LiveGateway implements Gateway {
     return this.#rules.signIn
   }
 
+  /** Whether identities of this subject's issuer are still accepted. */
+  trusts(subject: Subject): boolean {
+    return this.#rules.issuers.has(subject.issuer)
+  }
+
   rolesOf(subject: Subject): ReadonlySet<Role> {
     return this.#rules.rolesOf(subject)
   }
