@@ -14,6 +14,7 @@ import { findEntryIn } from './approvals/find-entry.ts'
 import { Grants } from './approvals/grants.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
 import { type AuditLog, openAudit } from './audit/log.ts'
+import { openSigningKeys } from './audit/signing-keys.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { socketPath } from './config/local.ts'
@@ -25,8 +26,10 @@ import { OpenSessions } from './gateway/sessions.ts'
 import { IssuerKeys } from './identity/issuer-keys.ts'
 import { GatewayTokens } from './identity/tokens.ts'
 import { createLogger, type Logger } from './log.ts'
+import { openDeferrals } from './protocols/deferrals.ts'
 import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
+import { postgresProtocol } from './protocols/postgres/index.ts'
 import { loadRecordingKeys } from './recording/keys.ts'
 import { EncryptedRecordings } from './recording/recordings.ts'
 import { DiskWatch } from './retention/disk-watch.ts'
@@ -43,7 +46,7 @@ import { version } from './version.ts'
 import { openWitnesses, policyOf } from './witness/open-witnesses.ts'
 
 /** Every protocol that this build speaks. */
-export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol]
+export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol, postgresProtocol]
 
 export interface RunningGateway {
   /** Addresses that clients reach, in the order of the configuration. */
@@ -139,7 +142,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const directory = resolve(base, config.data)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const log = await openLog(loaded, directory, options)
-  const { storage, audit, published, checkpoint, registry, disk } = log
+  const { storage, audit, published, checkpoint, registry, disk, signingKeys } = log
 
   const keys = await loadRecordingKeys(join(directory, 'keys'), config.recording)
   if (keys.created) await audit.note('key.created', { purpose: 'recording', recipients: keys.recipients })
@@ -161,6 +164,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   await grants.start()
   const breakGlass = new BreakGlass(consent, config.approvals.break_glass)
   await breakGlass.start()
+  const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
+  undo.defer(() => deferrals.close())
 
   const tokens = new GatewayTokens({
     state: storage.state,
@@ -176,6 +181,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     approvals,
     grants,
     breakGlass,
+    deferrals,
     tokens,
     registry,
     credentials,
@@ -193,6 +199,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     config,
     retention,
     disk,
+    signingKeys,
     published,
     sessions,
     recordings,
@@ -256,7 +263,7 @@ async function openFollowers(
 type OpenLog = Awaited<ReturnType<typeof openLog>>
 
 /** The log first: whatever else start-up does is already recorded. */
-async function openLog({ config }: LoadedConfig, directory: string, { logger, onFault, undo }: Opened) {
+async function openLog({ config, base }: LoadedConfig, directory: string, { logger, onFault, undo }: Opened) {
   const fault = onFault ?? (() => undefined)
   const storage = await openEmbeddedStorage({ directory, config: config.storage })
   undo.defer(() => storage.close())
@@ -281,6 +288,12 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
     ...config.audit.checkpoint,
     onPublished: head => witnesses?.signed(head),
     keyFiles: [join(directory, 'keys', 'log.key')],
+    ...(config.audit.keys === undefined ? {} : { keys: config.audit.keys, base }),
+    onRetired: vkey => {
+      audit?.note('key.rotated', { purpose: 'log', step: 'retired', old: vkey }).catch((error: Error) => {
+        logger.error('the end of a signing key was not recorded', { vkey, error: error.message })
+      })
+    },
     origin: config.origin,
     store: storage.log,
     onFailure: error => logger.warn('checkpoint not published', { error: error.message }),
@@ -300,12 +313,20 @@ async function openLog({ config }: LoadedConfig, directory: string, { logger, on
   const opened = audit
   undo.defer(() => opened.close(closeGraceMs))
   opened.onGrowth(() => checkpointer.grew())
-  for (const vkey of checkpointer.created) await opened.note('key.created', { purpose: 'log', vkey })
+  const signingKeys = await openSigningKeys(checkpointer, opened)
   await disk.tell(opened)
   if (witnesses?.refusal() !== undefined) {
     // So that a log that is witnessed refuses nobody for want of a first answer.
     await checkpointer.publish()
     await witnesses.settled()
   }
-  return { storage, audit: opened, published, checkpoint: () => checkpointer.head, registry, disk }
+  return {
+    storage,
+    audit: opened,
+    published,
+    checkpoint: () => checkpointer.head,
+    registry,
+    disk,
+    signingKeys,
+  }
 }

@@ -4,6 +4,7 @@ import { auditRoutes } from './routes/audit.ts'
 import { complianceRoutes } from './routes/compliance.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { recordingRoutes } from './routes/recordings.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -15,6 +16,7 @@ import { tokenRoutes } from './routes/tokens.ts'
 export const allRoutes: readonly Route[] = [
   ...systemRoutes,
   ...auditRoutes,
+  ...keyRoutes,
   ...sessionRoutes,
   ...recordingRoutes,
   ...retentionRoutes,

@@ -7,6 +7,7 @@ import type { SlackInteractions } from '../approvals/slack/interactions.ts'
 import type { SlackLinks } from '../approvals/slack/links.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { SignedHead } from '../audit/checkpoint.ts'
+import type { SigningKeys } from '../audit/signing-keys.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
 import type { Config } from '../config/schema.ts'
 import type { Export } from '../export/export.ts'
@@ -33,6 +34,7 @@ export interface Services {
   readonly recordings: Recordings
   readonly retention: Retention
   readonly disk: DiskWatch
+  readonly signingKeys: SigningKeys
   /** As at the start; what a reload changes is asked for elsewhere. */
   readonly config: Config
   readonly approvals: Approvals

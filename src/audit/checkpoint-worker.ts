@@ -4,8 +4,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { loadKey } from './key.ts'
-import { noteSigner, openNote, signNote } from './note.ts'
+import { type KeyReference, KeyRing, loadConfigured, type RingKey } from './key-ring.ts'
+import { type NoteSigner, openNote, signNote } from './note.ts'
 import { type Cosignatures, DamageError, PublishedTree } from './published-tree.ts'
 import { readIfThere, replaceFile } from './tiles.ts'
 
@@ -14,6 +14,10 @@ export interface WorkerOptions {
   readonly origin: string
   /** PKCS 8 PEM, made where absent; all of them sign. The last signed head is kept beside the first, as `.head`. */
   readonly keyFiles: readonly string[]
+  /** Keys that are elsewhere; where given, they sign instead of the files. */
+  readonly keys?: readonly KeyReference[]
+  /** The directory that relative references start from. */
+  readonly base?: string
   /** Lines of a C2SP tlog-policy that name witnesses and the quorum, for the policy file; default: `quorum none`. */
   readonly policy?: string
 }
@@ -24,6 +28,8 @@ export type WorkerRequest =
   | { readonly op: 'publish' }
   | ({ readonly op: 'cosign' } & Cosignatures)
   | { readonly op: 'prove'; readonly old: number; readonly size: number }
+  | { readonly op: 'prepare-key' }
+  | { readonly op: 'activate-key'; readonly until: number }
 
 export interface WorkerState {
   /** Entries taken in. */
@@ -34,6 +40,10 @@ export interface WorkerState {
   readonly vkeys: readonly string[]
   /** Of those, the ones that did not exist before. */
   readonly created: readonly string[]
+  /** The keys that the gateway manages itself; absent where they are configured. */
+  readonly ring?: readonly RingKey[]
+  /** The verifier keys that were published before this start. */
+  readonly earlier: readonly string[]
 }
 
 export type WorkerReply =
@@ -48,35 +58,47 @@ export type WorkerReply =
 
 const options = workerData as WorkerOptions
 const port = parentPort as MessagePort
-const loaded = options.keyFiles.map(path => {
-  const { key, created } = loadKey(path)
-  return { key, created, signer: noteSigner(options.origin, key) }
-})
-const signers = loaded.map(each => each.signer)
-const vkeys = signers.map(each => each.vkey)
-const created = loaded.filter(each => each.created).map(each => each.signer.vkey)
+let ring: KeyRing | undefined
+let configured: readonly NoteSigner[] = []
+let earlier: readonly string[] | undefined
 let tree: PublishedTree | undefined
+
+function signers(): readonly NoteSigner[] {
+  return ring?.signers ?? configured
+}
+
+async function loadKeys(): Promise<void> {
+  if (ring !== undefined || configured.length > 0) return
+  const { origin, keyFiles, keys, base = '.' } = options
+  if (keys === undefined) ring = new KeyRing(origin, keyFiles)
+  else configured = (await loadConfigured(origin, keys, base)).signers
+}
 
 function open(): PublishedTree {
   mkdirSync(options.directory, { recursive: true })
-  // For verifiers: the keys, and the policy file of C2SP tlog-policy that names them.
-  writeIfOther('log.vkey', `${vkeys.join('\n')}\n`)
-  writeIfOther(
-    'tlog-policy',
-    `${vkeys.map(vkey => `log ${vkey}\n`).join('')}${options.policy ?? 'quorum none\n'}`,
-  )
+  earlier ??= (readIfThere(join(options.directory, 'log.vkey'))?.toString() ?? '').split('\n').slice(0, -1)
+  nameKeys()
   return new PublishedTree({
     directory: options.directory,
     origin: options.origin,
     headFile: `${options.keyFiles[0]}.head`,
     openCheckpoint(note) {
-      for (const { signer, key } of loaded) {
-        const text = openNote(note, signer, key)
+      const retired = (ring?.retired ?? []).map(each => ({ ...each, publicKey: each.key }))
+      for (const signer of [...signers(), ...retired]) {
+        const text = openNote(note, signer)
         if (text !== undefined) return text
       }
       return undefined
     },
   })
+}
+
+/** For verifiers: the keys, and the policy file of C2SP tlog-policy that names them. */
+function nameKeys(): void {
+  const vkeys = signers().map(each => each.vkey)
+  writeIfOther('log.vkey', `${vkeys.join('\n')}\n`)
+  const logs = vkeys.map(vkey => `log ${vkey}\n`).join('')
+  writeIfOther('tlog-policy', `${logs}${options.policy ?? 'quorum none\n'}`)
 }
 
 function writeIfOther(name: string, text: string): void {
@@ -86,13 +108,27 @@ function writeIfOther(name: string, text: string): void {
 
 /** Gives the hashes that were asked for, if any. */
 async function perform(request: WorkerRequest): Promise<readonly Buffer[] | undefined> {
-  if (request.op === 'open') tree = open()
+  if (request.op === 'open') {
+    await loadKeys()
+    tree = open()
+  }
   if (tree === undefined) throw new Error('not open')
   if (request.op === 'prove') return await tree.prove(request.old, request.size)
-  if (request.op === 'publish') tree.publish(await signHead(tree.prepare()))
-  else if (request.op === 'cosign') tree.cosign(request)
-  else if (request.op !== 'open') takeIn(tree, request)
+  if (request.op === 'publish') {
+    if (ring?.retire(Date.now()) === true) nameKeys()
+    tree.publish(await signHead(tree.prepare()))
+  } else if (request.op === 'cosign') tree.cosign(request)
+  else if (request.op === 'prepare-key') managed().prepare()
+  else if (request.op === 'activate-key') {
+    managed().activate(request.until)
+    nameKeys()
+  } else if (request.op !== 'open') takeIn(tree, request)
   return undefined
+}
+
+function managed(): KeyRing {
+  if (ring === undefined) throw new Error('the keys of the log are in the configuration')
+  return ring
 }
 
 function takeIn(tree: PublishedTree, request: Extract<WorkerRequest, { op: 'integrate' | 'compare' }>): void {
@@ -105,11 +141,19 @@ function takeIn(tree: PublishedTree, request: Extract<WorkerRequest, { op: 'inte
 function state(of: PublishedTree): WorkerState {
   const { size, root, note } = of.signed ?? {}
   const signed = note === undefined ? {} : { signed: { size: size!, root: root!.toString('base64'), note } }
-  return { size: of.size, root: of.root.toString('base64'), ...signed, vkeys, created }
+  return {
+    size: of.size,
+    root: of.root.toString('base64'),
+    ...signed,
+    vkeys: signers().map(each => each.vkey),
+    created: ring?.created ?? [],
+    earlier: earlier ?? [],
+    ...(ring && { ring: ring.keys }),
+  }
 }
 
 /** What changes nothing in the tree, however it ends. */
-const harmless: ReadonlySet<string> = new Set(['prove', 'cosign'])
+const harmless: ReadonlySet<string> = new Set(['prove', 'cosign', 'prepare-key', 'activate-key'])
 
 /** A key that is elsewhere did not sign. The tree is as it was, and may be signed at the next try. */
 class UnsignedError extends Error {
@@ -118,7 +162,11 @@ class UnsignedError extends Error {
 
 async function signHead(text: string): Promise<string> {
   try {
-    return await signNote(text, signers)
+    const note = await signNote(text, signers())
+    // A key elsewhere is not believed: each signature is checked before anybody else sees it.
+    for (const each of signers())
+      if (openNote(note, each) !== text) throw new Error('a signature does not hold')
+    return note
   } catch (error) {
     throw new UnsignedError(`a key did not sign: ${(error as Error).message}`, { cause: error })
   }

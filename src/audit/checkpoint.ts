@@ -10,6 +10,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { type LogStore, StorageFaultError } from '../storage/storage.ts'
+import { GatewayError } from '../errors.ts'
+import type { RingKey } from './key-ring.ts'
 import type { WorkerOptions, WorkerReply, WorkerRequest, WorkerState } from './checkpoint-worker.ts'
 import type { Cosignatures } from './published-tree.ts'
 import { packEntries, tileWidth } from './tiles.ts'
@@ -21,6 +23,8 @@ export interface CheckpointerOptions extends WorkerOptions {
   readonly onAlarm: (error: Error) => void
   /** A head was signed and published. */
   readonly onPublished?: (head: SignedHead) => void
+  /** An old key stopped signing: its overlap with the new one is over. */
+  readonly onRetired?: (vkey: string) => void
   /** Publishing failed and will be tried again (a full disk, say). */
   readonly onFailure?: (error: Error) => void
   /** Milliseconds from growth to the new head, at most 1000. */
@@ -66,7 +70,7 @@ export class Checkpointer {
   readonly #worker: Worker
   readonly #calls = new Map<number, { resolve: (reply: Answered) => void; reject: (error: Error) => void }>()
   readonly #stopped = new AbortController()
-  #state: WorkerState = { size: 0, root: '', vkeys: [], created: [] }
+  #state: WorkerState = { size: 0, root: '', vkeys: [], created: [], earlier: [] }
   #open = false
   /** Where the round of comparisons stands. */
   #round = 0
@@ -80,8 +84,15 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
-    const { directory, origin, keyFiles, policy } = options
-    const workerData: WorkerOptions = { directory, origin, keyFiles, ...(policy && { policy }) }
+    const { directory, origin, keyFiles, policy, keys, base } = options
+    const workerData: WorkerOptions = {
+      directory,
+      origin,
+      keyFiles,
+      ...(policy !== undefined && { policy }),
+      ...(keys !== undefined && { keys }),
+      ...(base !== undefined && { base }),
+    }
     this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData })
     this.#worker.on('message', (reply: WorkerReply) => this.#answered(reply))
     this.#worker.on('error', error => this.#lost(error instanceof Error ? error : new Error(String(error))))
@@ -102,6 +113,16 @@ export class Checkpointer {
   /** Verifier keys that this start made: each is a `key.created` entry. */
   get created(): readonly string[] {
     return this.#state.created
+  }
+
+  /** Verifier keys that were published before this start; each difference to `vkeys` is a `key.rotated` entry. */
+  get earlier(): readonly string[] {
+    return this.#state.earlier
+  }
+
+  /** The keys that the gateway manages itself, retired ones too; undefined where they are configured. */
+  get ring(): readonly RingKey[] | undefined {
+    return this.#state.ring
   }
 
   /** False once damage was found. */
@@ -160,6 +181,33 @@ export class Checkpointer {
       const { proof = [] } = await this.#call({ op: 'prove', old, size })
       return proof.map(hash => Buffer.from(hash))
     })
+  }
+
+  /**
+   * Replaces the key: makes the next one, has `tell` write what follows into the log, signs that with the old key alone,
+   * and from then on with both until `until` (milliseconds since the epoch). A rotation that was interrupted is gone on
+   * with. Throws `conflict` where keys are configured or the last rotation is not over.
+   */
+  async rotate(until: number, tell: (step: { old: string; new: string }) => Promise<unknown>): Promise<void> {
+    const refusal = this.#rotationRefusal()
+    if (refusal !== undefined) throw new GatewayError('conflict', { detail: refusal })
+    await this.#inTurn(() => this.#call({ op: 'prepare-key' }))
+    const old = this.#state.vkeys.at(-1)!
+    const made = this.#state.ring!.find(each => each.state === 'pending')!.vkey
+    await tell({ old, new: made })
+    await this.publish()
+    await this.#inTurn(() => this.#call({ op: 'activate-key', until }))
+    await this.publish()
+  }
+
+  #rotationRefusal(): string | undefined {
+    const { ring } = this.#state
+    if (ring === undefined)
+      return 'the keys of the log are in the configuration: add the new one to audit.keys'
+    const waiting = ring.some(each => each.state === 'pending')
+    if (!waiting && ring.filter(each => each.state === 'signing').length > 1)
+      return 'the last rotation is not over: the old key still signs beside the new one'
+    return undefined
   }
 
   /** Puts the lines of witnesses on the published checkpoint, where it still is the one that they cosigned. */
@@ -295,7 +343,11 @@ export class Checkpointer {
     this.#calls.delete(reply.id)
     if (this.#calls.size === 0) this.#worker.unref()
     if ('state' in reply) {
+      const before = this.#state.ring ?? []
       this.#state = reply.state
+      for (const { vkey, state } of reply.state.ring ?? [])
+        if (state === 'retired' && before.some(each => each.vkey === vkey && each.state !== 'retired'))
+          this.#options.onRetired?.(vkey)
       call?.resolve(reply)
     } else if (reply.damage) {
       call?.reject(this.#raise(reply.error))

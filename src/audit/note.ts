@@ -5,12 +5,14 @@ import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:
 
 const ed25519 = 1
 
-/** A key that signs notes: its private half, its name and the id that signature lines carry. */
+/** A key that signs notes: its name, the id that signature lines carry, and a way to its private half. */
 export interface NoteSigner {
   readonly name: string
   readonly id: Buffer
   /** The verifier key, `<name>+<hex id>+<base64(type || key)>`. */
   readonly vkey: string
+  readonly publicKey: KeyObject
+  /** 64 bytes. A key that is elsewhere takes its time, and may not be there. */
   sign(text: string): Buffer | Promise<Buffer>
 }
 
@@ -23,16 +25,22 @@ export interface TreeHead {
 
 /** Throws TypeError for a name with spaces or `+`, and for a key that is not Ed25519. */
 export function noteSigner(name: string, key: KeyObject): NoteSigner {
+  return noteSignerOf(name, createPublicKey(key), text => sign(null, Buffer.from(text), key))
+}
+
+/** As `noteSigner`, where the private half is somewhere else. */
+export function noteSignerOf(name: string, publicKey: KeyObject, by: NoteSigner['sign']): NoteSigner {
   if (name === '' || /[\s+]/u.test(name)) throw new TypeError('a key name has no white space and no plus')
-  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('a log is signed with Ed25519')
-  const { x } = createPublicKey(key).export({ format: 'jwk' })
+  if (publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('a log is signed with Ed25519')
+  const { x } = publicKey.export({ format: 'jwk' })
   const typed = Buffer.concat([Buffer.of(ed25519), Buffer.from(x!, 'base64url')])
   const id = keyId(name, typed)
   return {
     name,
     id,
     vkey: `${name}+${id.toString('hex')}+${typed.toString('base64')}`,
-    sign: text => sign(null, Buffer.from(text), key),
+    publicKey,
+    sign: by,
   }
 }
 
@@ -52,7 +60,10 @@ export async function signNote(text: string, signers: readonly NoteSigner[]): Pr
 }
 
 /** The text of a note if this key signed it; undefined otherwise. Signatures of other keys are ignored. */
-export function openNote(note: string, signer: NoteSigner, key: KeyObject): string | undefined {
+export function openNote(
+  note: string,
+  signer: Pick<NoteSigner, 'name' | 'id' | 'publicKey'>,
+): string | undefined {
   const split = note.lastIndexOf('\n\n')
   if (split < 0) return undefined
   const text = note.slice(0, split + 1)
@@ -60,7 +71,7 @@ export function openNote(note: string, signer: NoteSigner, key: KeyObject): stri
     const [dash, name, encoded = ''] = line.split(' ')
     const bytes = Buffer.from(encoded, 'base64')
     if (dash !== '\u2014' || name !== signer.name || !bytes.subarray(0, 4).equals(signer.id)) continue
-    if (verify(null, Buffer.from(text), createPublicKey(key), bytes.subarray(4))) return text
+    if (verify(null, Buffer.from(text), signer.publicKey, bytes.subarray(4))) return text
   }
   return undefined
 }

@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   erasure: async () => (await import('./commands/erasure.ts')).erasureCommand,
   compliance: async () => (await import('./commands/compliance.ts')).complianceCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  keys: async () => (await import('./commands/keys.ts')).keysCommand,
   witness: async () => (await import('./commands/witness.ts')).witnessCommand,
   export: async () => (await import('./commands/export.ts')).exportCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,

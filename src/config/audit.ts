@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseVerifierKey } from '../audit/verify/signed-note.ts'
+import { secretReference } from './secret.ts'
 import { duration } from './units.ts'
 
 const atLeast = (least: number, fallback: number, says: string) =>
@@ -49,10 +50,44 @@ const checkpoint = z
   .prefault({})
   .describe('When heads of the log are signed and published')
 
+const vaultKey = z.strictObject({
+  vault: z
+    .strictObject({
+      address: z.url({ protocol: /^https?$/ }).describe('Of HashiCorp Vault or OpenBao'),
+      token: secretReference().describe('A token that may read and sign with the key, and nothing else'),
+      key: z.string().min(1).describe('Name of a key of type `ed25519` in the transit engine'),
+      mount: z
+        .string()
+        .regex(/^[\w-]+(\/[\w-]+)*$/)
+        .default('transit')
+        .describe('Where the transit engine is mounted'),
+      version: z
+        .number()
+        .int()
+        .min(1)
+        .optional()
+        .describe(
+          'Version of the key; default: the latest at the start. To rotate, name two versions for a while',
+        ),
+      namespace: z.string().min(1).optional().describe('Namespace of Vault'),
+    })
+    .describe('A key that never leaves Vault: it is asked for each signature'),
+})
+
 export const auditSection = z
   .strictObject({
     heartbeat,
     checkpoint,
+    keys: z
+      .array(z.union([secretReference(), vaultKey]))
+      .min(1)
+      .max(4)
+      .optional()
+      .describe(
+        'Keys that sign the log, all of them each head: references to an Ed25519 key in PKCS 8 PEM, or keys in Vault. ' +
+          'To rotate, add the new one, and remove the old one when verifiers know the new one. Without: the gateway makes ' +
+          'a key in `data` at its first start, and `sallyport keys rotate` replaces it',
+      ),
     witnesses: z
       .array(witness)
       .max(16)
