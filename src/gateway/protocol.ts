@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { SecureContext } from 'node:tls'
 import type { ZodType } from 'zod'
 import type { Connection } from '../model/connection.ts'
 import type { Gateway } from './gateway.ts'
@@ -23,12 +24,20 @@ export interface OpenConnection {
   readonly connection: Connection
   /** For protocols borne by HTTP: the shared listener hands over requests whose address named this connection. */
   readonly http?: HttpMount
-  /** For protocols with a wire of their own: takes an accepted socket. */
-  readonly wire?: (socket: Duplex, client: { readonly ip: string; readonly port: number }) => void
+  /** For protocols with a wire of their own: takes an accepted socket, and from then on owns it. Must not throw. */
+  readonly wire?: (socket: Duplex, client: WireClient) => void
   /** Whether the upstream can be reached, for `doctor` and the console. Sends no action. */
   check(): Promise<{ readonly ok: boolean; readonly detail: string }>
   /** Lets running actions end, at most `graceMs`, then cuts them. */
   close(graceMs: number): Promise<void>
+}
+
+/** What a listener knows of a client that speaks a wire of its own. */
+export interface WireClient {
+  readonly ip: string
+  readonly port: number
+  /** The listener's certificate, for protocols that begin TLS themselves; absent: the listener has none. */
+  readonly tls?: SecureContext
 }
 
 export interface HttpMount {

@@ -1,20 +1,22 @@
 import { chmod, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
 import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
 import { createHttpServer, type HttpServer } from '../protocols/http/server.ts'
 import type { ConnectionTable } from './connections.ts'
 import { findPage, type Handle, type Page } from './pages.ts'
+import { createWireServer } from './wire-server.ts'
 
 /** A listener that takes clients. */
 export interface Listening {
-  /** `http://127.0.0.1:8080`, as clients reach it. */
+  /** `http://127.0.0.1:8080`, as clients reach it; `tcp://127.0.0.1:5432` for a wire that is not HTTP. */
   readonly url: string
   /** The one connection it serves, if it serves only one. */
   readonly connection?: string
-  readonly server: HttpServer
+  readonly server: Pick<HttpServer, 'close'>
 }
 
 export interface ListenOptions {
@@ -50,6 +52,18 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
           cert: await readFile(resolve(base, each.tls.certificate), 'utf8'),
           key: await readFile(resolve(base, each.tls.key), 'utf8'),
         }
+  const { host, port: wanted } = placeOf(each.address)
+  const bracketed = host.includes(':') ? `[${host}]` : host
+  if (each.connection !== undefined && options.table.find(each.connection)?.wire !== undefined) {
+    const server = createWireServer({
+      connection: each.connection,
+      find: name => options.table.find(name),
+      connections: limits.connections,
+      ...(tls === undefined ? {} : { tls: createSecureContext({ ...tls, minVersion: 'TLSv1.2' }) }),
+    })
+    const port = await listenOn(server.server, wanted, host)
+    return { url: `tcp://${bracketed}:${port}`, server, connection: each.connection }
+  }
   const server = createHttpServer({
     ...(tls === undefined ? {} : { tls }),
     authorities: options.authorities,
@@ -62,18 +76,25 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
     },
     route: routeOf(each, options),
   })
-  const at = each.address.lastIndexOf(':')
-  const host = each.address.slice(0, at).replace(/^\[|\]$/g, '')
-  await new Promise<void>((done, failed) => {
-    server.server.once('error', failed)
-    server.server.listen(Number(each.address.slice(at + 1)), host, () => {
-      server.server.off('error', failed)
-      done()
+  const port = await listenOn(server.server, wanted, host)
+  const url = `${tls === undefined ? 'http' : 'https'}://${bracketed}:${port}`
+  return { url, server, ...(each.connection === undefined ? {} : { connection: each.connection }) }
+}
+
+function placeOf(address: string): { readonly host: string; readonly port: number } {
+  const at = address.lastIndexOf(':')
+  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) }
+}
+
+/** Resolves with the port once it listens. */
+function listenOn(server: NetServer, port: number, host: string): Promise<number> {
+  return new Promise((done, failed) => {
+    server.once('error', failed)
+    server.listen(port, host, () => {
+      server.off('error', failed)
+      done((server.address() as AddressInfo).port)
     })
   })
-  const { port } = server.server.address() as AddressInfo
-  const url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`
-  return { url, server, ...(each.connection === undefined ? {} : { connection: each.connection }) }
 }
 
 function routeOf({ connection }: ListenConfig[number], { table, domain, pages }: ListenOptions) {

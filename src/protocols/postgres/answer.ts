@@ -1,0 +1,185 @@
+/** The server's answer to one statement, from its first message to the one that ends it, streamed to the client. */
+import { GatewayError } from '../../errors.ts'
+import type { Masker } from '../../masking/masker.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import type { Message } from './codec.ts'
+import { copyIn } from './copy.ts'
+import { CopyMask } from './copy-mask.ts'
+import { type Host, maskedReport } from './host.ts'
+import { type Column, dataRow, readDataRow, readReport, readRowDescription } from './messages.ts'
+import type { RowMask, StatementMask } from './masks.ts'
+import type { Unit } from './unit.ts'
+
+/** How the statement ended. `last` is held back until its entry is durable. */
+export interface Ended {
+  readonly last: Buffer
+  readonly type: string
+  readonly success: boolean
+  readonly rows: number
+  readonly tag?: string
+  readonly sqlState?: string
+}
+
+export interface AnswerParts {
+  readonly host: Host
+  readonly unit: Unit
+  readonly masker: Masker
+  readonly recorder: Recorder
+  /** Whether rows are recorded. */
+  readonly recordRows: boolean
+  readonly mask: StatementMask
+  /** Of the result, where it was described earlier. */
+  readonly columns: readonly Column[] | undefined
+}
+
+const recordBatch = 32 * 1024
+
+export class Answer {
+  readonly #parts: AnswerParts
+  #columns: readonly Column[] | undefined
+  #mask: RowMask | undefined
+  #prepared = false
+  #copyMask: CopyMask | undefined
+  #lines: string[] = []
+  #linesSize = 0
+  rows = 0
+
+  constructor(parts: AnswerParts) {
+    this.#parts = parts
+    this.#columns = parts.columns
+  }
+
+  /** Streams until the end of the statement. Throws GatewayError for what can't be passed on. */
+  async run(): Promise<Ended> {
+    const { host, masker } = this.#parts
+    for (;;) {
+      const each = await host.answer(masker)
+      switch (each.type) {
+        case 'T':
+          this.#described(each)
+          await this.#prepare()
+          host.client.send(each.bytes)
+          break
+        case 'D': {
+          if (!this.#prepared) await this.#prepare()
+          const behind = this.#row(each)
+          if (behind !== undefined) await behind
+          break
+        }
+        case 'G':
+          await copyIn(host, each, this.#parts.recordRows ? this.#parts.recorder : undefined)
+          break
+        case 'H':
+          this.#copyMask = await CopyMask.open(this.#parts.mask, this.#parts.unit, each)
+          host.client.send(each.bytes)
+          break
+        case 'd':
+          await this.#copied(each)
+          break
+        case 'c':
+          host.client.send(each.bytes)
+          break
+        case 'C':
+        case 'I':
+        case 's':
+          return await this.#ended(each)
+        case 'E':
+          return await this.#failed(each)
+        default:
+          throw new GatewayError('upstream-invalid', { detail: `a message of type ${each.type} out of turn` })
+      }
+    }
+  }
+
+  #described(each: Message): void {
+    this.#columns = readRowDescription(each.bytes)
+    this.#prepared = false
+    const headers = this.#columns.flatMap(({ name, type }) => [name, `type ${type}`])
+    void this.#parts.recorder.write({
+      from: 'upstream',
+      part: 'head',
+      bytes: Buffer.from(JSON.stringify({ status: 'columns', headers })),
+    })
+  }
+
+  async #prepare(): Promise<void> {
+    this.#prepared = true
+    this.#mask = await this.#parts.mask.rows(this.#columns)
+  }
+
+  #row(each: Message): void | Promise<void> {
+    const { host, recordRows } = this.#parts
+    this.rows++
+    let { bytes } = each
+    let values: (Buffer | null)[] | undefined
+    if (this.#mask?.touches(bytes) === true) {
+      values = readDataRow(bytes)
+      if (this.#mask.apply(values)) bytes = dataRow(values)
+    }
+    host.client.send(bytes)
+    if (recordRows) return this.#record(values ?? readDataRow(bytes))
+  }
+
+  #record(values: readonly (Buffer | null)[]): void | Promise<void> {
+    const line = JSON.stringify(values.map((value, index) => this.#shown(value, index)))
+    return this.#line(line)
+  }
+
+  #shown(value: Buffer | null, index: number): string | null {
+    if (value === null) return null
+    return this.#columns?.[index]?.format === 1 ? `\\x${value.toString('hex')}` : value.toString('utf8')
+  }
+
+  #line(line: string): void | Promise<void> {
+    this.#lines.push(line)
+    this.#linesSize += line.length
+    if (this.#linesSize >= recordBatch) return this.#flushLines()
+  }
+
+  #flushLines(): void | Promise<void> {
+    if (this.#lines.length === 0) return
+    const bytes = Buffer.from(`${this.#lines.join('\n')}\n`)
+    this.#lines = []
+    this.#linesSize = 0
+    return this.#parts.recorder.write({ from: 'upstream', part: 'body', bytes })
+  }
+
+  async #copied(each: Message): Promise<void> {
+    const { host, recordRows } = this.#parts
+    const bytes = this.#copyMask?.apply(each.bytes) ?? each.bytes
+    this.rows++
+    host.client.send(bytes)
+    if (recordRows)
+      await this.#parts.recorder.write({
+        from: 'upstream',
+        part: 'body',
+        bytes: Buffer.from(bytes.subarray(5)),
+      })
+  }
+
+  async #ended({ type, bytes }: Message): Promise<Ended> {
+    await this.#flushLines()
+    const tag = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
+    this.#recordEnd(tag)
+    const counted = /(\d+)$/.exec(tag)?.[1]
+    const rows = type === 's' || counted === undefined ? this.rows : Number(counted)
+    return { last: bytes, type, success: true, rows, tag }
+  }
+
+  async #failed(each: Message): Promise<Ended> {
+    await this.#flushLines()
+    const { masker, mask } = this.#parts
+    const last = maskedReport(each, masker, await mask.hidesErrors())
+    const sqlState = readReport(each.bytes).get('C') ?? ''
+    this.#recordEnd(`ERROR ${sqlState}: ${readReport(last).get('M') ?? ''}`)
+    return { last, type: 'E', success: false, rows: this.rows, sqlState }
+  }
+
+  #recordEnd(status: string): void {
+    void this.#parts.recorder.write({
+      from: 'upstream',
+      part: 'head',
+      bytes: Buffer.from(JSON.stringify({ status })),
+    })
+  }
+}

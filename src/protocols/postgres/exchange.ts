@@ -1,0 +1,248 @@
+/** One action of a statement and its part of the answer, as the path drives them. */
+import type { ActionResult, EntryRef } from '../../audit/audit.ts'
+import type { Lease } from '../../credentials/lease.ts'
+import { GatewayError } from '../../errors.ts'
+import type {
+  Cleared,
+  Denial,
+  Exchange,
+  MaskedReply,
+  Patience,
+  Recorded,
+  Reply,
+  Seal,
+} from '../../gateway/exchange.ts'
+import type { Masker, MaskReport } from '../../masking/masker.ts'
+import type { Recorder } from '../../recording/recorder.ts'
+import { type PostgresAction, valuesOf } from './action.ts'
+import { Answer, type Ended } from './answer.ts'
+import type { Host } from './host.ts'
+import { StatementMask } from './masks.ts'
+import type { Column, Report } from './messages.ts'
+import { denied, faulted } from './refusal.ts'
+import type { Round } from './round.ts'
+import type { Unit } from './unit.ts'
+
+/** How often a client whose statement is held hears that it still is, milliseconds. */
+const noticeEvery = 15_000
+
+/** A statement in its round, shared by its actions. */
+export interface Run {
+  readonly host: Host
+  readonly round: Round
+  readonly unit: Unit
+  /** False where others would wait with it: in a transaction, or amid a pipeline. */
+  readonly mayHold: boolean
+  /** Called before the rows: answers to messages that were sent along. True: one of them was an error, in `ended`. */
+  readonly before: (masker: Masker) => Promise<Ended | undefined>
+  readonly columns: () => readonly Column[] | undefined
+  /** What the server's messages are masked with before anything is sent; union of what all its actions demand. */
+  readonly profiles: Set<string>
+  ended?: Ended
+}
+
+export class StatementExchange implements Exchange {
+  readonly action: PostgresAction
+  /** Present where this statement may wait for a person. */
+  readonly patience?: Patience
+  readonly #run: Run
+  readonly #index: number
+  /** The first of a statement's actions reads the answer, the last of them hands over its end. */
+  readonly #place: { readonly first: boolean; readonly last: boolean }
+  #mask: StatementMask | undefined
+  #answer: Answer | undefined
+  #masker: Masker | undefined
+  #recordRows = false
+  #startedAt = 0
+  #bytesIn = 0
+  #notices: NodeJS.Timeout | undefined
+
+  constructor(
+    run: Run,
+    action: PostgresAction,
+    at: { readonly index: number; readonly first: boolean; readonly last: boolean },
+  ) {
+    this.#run = run
+    this.action = action
+    this.#index = at.index
+    this.#place = at
+    const { hold } = run.host.settings
+    if (run.mayHold && hold > 0 && run.unit.problem === undefined)
+      this.patience = { holdMs: hold, then: 'resubmit' }
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.host.abort.signal
+  }
+
+  record(recorder: Recorder, masker: Masker): void {
+    const { judgement } = this.#run.unit
+    const values = valuesOf(this.#run.unit)
+    const head = {
+      method: this.action.operation,
+      target: masker.text(judgement.text),
+      headers: values.flatMap((value, index) => [
+        `$${index + 1}`,
+        value === null ? 'NULL' : masker.text(value),
+      ]),
+    }
+    void recorder.write({ from: 'client', part: 'head', bytes: Buffer.from(JSON.stringify(head)) })
+  }
+
+  async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
+    this.#quiet()
+    const { host, unit, round, profiles } = this.#run
+    if (unit.problem !== undefined) throw new GatewayError('denied', { detail: unit.problem.message })
+    const { mask, maskRequest, record } = cleared.obligations
+    this.#recordRows = record === 'full'
+    for (const each of mask) profiles.add(each)
+    host.remember(mask)
+    this.#mask = new StatementMask({
+      host,
+      unit,
+      profiles: mask,
+      secrets: Object.values(lease.secrets),
+      lease,
+    })
+    await this.#mask.check(maskRequest)
+    await round.clear(() => {
+      this.#startedAt = performance.now()
+      starting()
+    })
+    return new StatementReply()
+  }
+
+  async send({ reply, recorder }: Recorded, seal: Seal): Promise<void> {
+    if (!(reply instanceof MaskedStatementReply)) throw new TypeError('a reply of another protocol')
+    const { host, round } = this.#run
+    this.#masker = reply.masker
+    await round.turn(this.#index)
+    if (round.problem !== undefined) throw new GatewayError('denied', { detail: round.problem.message })
+    if (this.#place.first) this.#run.ended = await this.#read(reply.masker, recorder)
+    const ended = this.#run.ended ?? notRun
+    await seal(this.#result(ended))
+    if (this.#place.last && ended !== notRun) host.client.send(ended.last)
+    round.done(this.#index)
+  }
+
+  async refuse(denial: Denial, entry: EntryRef): Promise<void> {
+    this.#fail(this.#cancelled() ?? denied(denial, entry.id), entry)
+  }
+
+  async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
+    this.#fail(this.#cancelled() ?? faulted(error, entry?.id), entry)
+  }
+
+  held(approval: { readonly id: string; readonly expiresAt: number }): void {
+    const tell = (): void =>
+      this.#run.host.notice({
+        severity: 'NOTICE',
+        code: '00000',
+        message: `held for approval ${approval.id}`,
+        hint: `It waits for a person until ${new Date(approval.expiresAt).toISOString()}. Cancel the statement to stop waiting.`,
+      })
+    tell()
+    this.#notices = setInterval(tell, noticeEvery)
+  }
+
+  progress(): Partial<ActionResult> {
+    if (this.#startedAt === 0) return {}
+    const rows = this.#answer?.rows ?? 0
+    return { facts: { db: { row_count: rows } }, masked: this.#report(), upstreamDuration: this.#duration() }
+  }
+
+  async #read(masker: Masker, recorder: Recorder): Promise<Ended> {
+    const { host, unit, before, columns } = this.#run
+    if (this.#run.round.stopped) return notRun
+    const began = host.upstream.bytesIn
+    const failed = await before(masker)
+    const mask = this.#mask!
+    mask.masker = masker
+    this.#answer = new Answer({
+      host,
+      unit,
+      masker,
+      recorder,
+      recordRows: this.#recordRows,
+      mask,
+      columns: columns(),
+    })
+    const ended = failed ?? (await this.#answer.run())
+    this.#bytesIn = host.upstream.bytesIn - began
+    if (!ended.success) this.#run.round.stopped = true
+    return ended
+  }
+
+  #result(ended: Ended): Omit<ActionResult, 'recording' | 'blob'> {
+    const { bind, judgement } = this.#run.unit
+    const values = bind?.values.reduce((sum, value) => sum + (value?.length ?? 0), 0) ?? 0
+    return {
+      success: ended.success,
+      facts: {
+        db: {
+          ...(ended === notRun ? { not_run: true } : { row_count: ended.rows }),
+          ...(ended.tag === undefined ? {} : { tag: ended.tag }),
+          ...(ended.sqlState === undefined ? {} : { sqlstate: ended.sqlState }),
+        },
+      },
+      bytesIn: Buffer.byteLength(judgement.text) + values,
+      bytesOut: this.#bytesIn,
+      masked: this.#report(),
+      upstreamDuration: this.#duration(),
+    }
+  }
+
+  #report(): MaskReport {
+    const given = this.#masker?.takeReport() ?? { count: 0, kinds: [] }
+    const own = this.#mask?.report() ?? given
+    return { count: given.count + own.count, kinds: [...new Set([...given.kinds, ...own.kinds])].toSorted() }
+  }
+
+  #duration(): number {
+    return Math.round((performance.now() - this.#startedAt) * 1e6)
+  }
+
+  #fail(report: Report, entry: EntryRef | undefined): void {
+    this.#quiet()
+    const { problem } = this.#run.unit
+    const hint = entry === undefined ? {} : { hint: `entry ${entry.id}.` }
+    this.#run.round.fail(
+      problem === undefined
+        ? report
+        : { severity: 'ERROR', code: problem.code, message: problem.message, ...hint },
+    )
+    this.#run.round.done(this.#index)
+  }
+
+  #cancelled(): Report | undefined {
+    return this.signal.reason === cancelled
+      ? { severity: 'ERROR', code: '57014', message: 'canceling statement due to user request' }
+      : undefined
+  }
+
+  #quiet(): void {
+    clearInterval(this.#notices)
+    this.#notices = undefined
+  }
+}
+
+/** Why a held statement ends when its client sends a cancel request. */
+export const cancelled = new GatewayError('client-gone', { detail: 'cancelled by the client' })
+
+/** An earlier statement of the same string failed, so the server never came to this one. */
+const notRun: Ended = { last: Buffer.alloc(0), type: '', success: false, rows: 0 }
+
+class StatementReply implements Reply {
+  mask(masker: Masker): MaskedReply {
+    return new MaskedStatementReply(masker)
+  }
+}
+
+class MaskedStatementReply implements MaskedReply {
+  readonly masker: Masker
+  constructor(masker: Masker) {
+    this.masker = masker
+  }
+  /** The rows are recorded as they pass; see `Answer`. */
+  record(_recorder: Recorder): void {}
+}

@@ -1,0 +1,157 @@
+/** What the parts of one conversation share: its two ends, and what is true of it now. */
+import type { ClientFacts } from '../../audit/audit.ts'
+import { GatewayError } from '../../errors.ts'
+import type { Gateway } from '../../gateway/gateway.ts'
+import type { Session } from '../../gateway/session.ts'
+import type { Masker } from '../../masking/masker.ts'
+import type { SessionState } from './action.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Message } from './codec.ts'
+import type { UpstreamSession } from './login.ts'
+import { noticeResponse, readReport, type Report, type TransactionState, writeReport } from './messages.ts'
+import { isReadableEncoding } from './settings-judge.ts'
+import type { PostgresSettings } from './settings.ts'
+import { Statements } from './statements.ts'
+import type { Wire } from './wire.ts'
+
+export interface HostParts {
+  readonly gateway: Gateway
+  readonly session: Session
+  readonly settings: PostgresSettings
+  readonly client: Wire
+  readonly facts: ClientFacts
+  readonly upstream: UpstreamSession
+  readonly catalogue: Catalogue
+  /** Settings of the start-up packet that decide what names mean. */
+  readonly changed: ReadonlyMap<string, string>
+}
+
+export class Host {
+  readonly gateway: Gateway
+  readonly session: Session
+  readonly settings: PostgresSettings
+  readonly client: Wire
+  readonly upstream: Wire
+  readonly catalogue: Catalogue
+  readonly statements = new Statements()
+  readonly state: SessionState & { readonly changed: Map<string, string> }
+  /** Replaced with each message of the client that acts, so that a cancel ends what waits now and nothing later. */
+  abort = new AbortController()
+  transaction: TransactionState = 'I'
+  /** Statements are on the path. */
+  busy = false
+  /** The server runs something whose answer has not been read whole. */
+  forwarded = false
+  /** Profiles that some statement of this session was answered with: notices that come later get them all. */
+  readonly #profiles = new Set<string>()
+  #idleMasker: Masker | undefined
+
+  constructor(parts: HostParts) {
+    const { upstream, settings } = parts
+    this.gateway = parts.gateway
+    this.session = parts.session
+    this.settings = settings
+    this.client = parts.client
+    this.upstream = upstream.wire
+    this.catalogue = parts.catalogue
+    const { user, pid } = upstream
+    this.state = { database: settings.database, user, pid, changed: new Map(parts.changed) }
+  }
+
+  /** Masks facts for entries: whatever the policy, no secret and nothing personal stands there. */
+  factsMasker(): Masker {
+    return this.gateway.masker(['secrets', 'personal'], this.session.target)
+  }
+
+  remember(profiles: readonly string[]): void {
+    for (const each of profiles) this.#profiles.add(each)
+    this.#idleMasker = undefined
+  }
+
+  /** Throws where a client must not go on: it is gone. */
+  get idleMasker(): Masker {
+    return (this.#idleMasker ??= this.gateway.masker([...this.#profiles], this.session.target))
+  }
+
+  notice(report: Report): void {
+    this.client.send(noticeResponse(report))
+    void this.client.flush()
+  }
+
+  /** The next message of the server that is not one of those that come at any time; those are passed on. */
+  async answer(masker: Masker = this.idleMasker): Promise<Message> {
+    for (;;) {
+      const found = this.upstream.take()
+      if (found !== undefined) {
+        if (!this.passed(found, masker)) return found
+        continue
+      }
+      if (this.upstream.ended)
+        throw new GatewayError('upstream-unreachable', { detail: 'the upstream broke off' })
+      if (this.client.ended) throw new GatewayError('client-gone')
+      await this.upstream.flush()
+      await this.client.flush()
+      if (this.client.ended) continue
+      await this.upstream.readable()
+    }
+  }
+
+  /** Passes on a notice, a notification or a changed parameter. False: it is something else. */
+  passed(found: Message, masker: Masker = this.idleMasker): boolean {
+    switch (found.type) {
+      case 'N':
+        this.client.send(maskedReport(found, masker))
+        return true
+      case 'A':
+        this.client.send(masker.idle ? found.bytes : maskedNotification(found, masker))
+        return true
+      case 'S':
+        watchParameter(found)
+        this.client.send(found.bytes)
+        return true
+      default:
+        return false
+    }
+  }
+}
+
+/** Letters of the fields that may hold data. */
+const wordy: ReadonlySet<string> = new Set(['M', 'D', 'H', 'W', 'q'])
+
+/** An error or notice with its texts masked. `hidden`: what stands in quotes, and all details, may be a masked value. */
+export function maskedReport(found: Message, masker: Masker, hidden = false): Buffer {
+  if (masker.idle && !hidden) return found.bytes
+  const fields = readReport(found.bytes)
+  for (const [letter, text] of fields) {
+    if (!wordy.has(letter)) continue
+    if (hidden && letter !== 'M') fields.delete(letter)
+    else
+      fields.set(
+        letter,
+        masker.text(hidden ? text.replaceAll(/"[^"]*"|\([^)]*\)|'[^']*'/g, '"[masked:field]"') : text),
+      )
+  }
+  return writeReport(found.type, fields)
+}
+
+function maskedNotification(found: Message, masker: Masker): Buffer {
+  const at = found.bytes.indexOf(0, 9) + 1
+  const payload = found.bytes.toString('utf8', at, found.bytes.length - 1)
+  const masked = masker.text(payload)
+  if (masked === payload) return found.bytes
+  const out = Buffer.concat([found.bytes.subarray(0, at), Buffer.from(`${masked}\0`)])
+  out.writeUInt32BE(out.length - 1, 1)
+  return out
+}
+
+/** The gateway reads SQL as UTF-8 with standard strings. A server that no longer does must not be spoken to. */
+function watchParameter(found: Message): void {
+  const [name, value] = found.bytes.toString('utf8', 5).split('\0')
+  const odd =
+    (name === 'standard_conforming_strings' && value !== 'on') ||
+    (name === 'client_encoding' && !isReadableEncoding(value))
+  if (odd)
+    throw new GatewayError('upstream-invalid', {
+      detail: `the session can not go on with ${name} = ${value}`,
+    })
+}

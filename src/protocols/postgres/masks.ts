@@ -1,0 +1,182 @@
+/**
+ * The masks of one statement's result. A column is masked whole where a rule names it: as it is called in the result,
+ * or as `column`, `table.column` or `schema.table.column` where it comes from (the OIDs of RowDescription tell). What
+ * comes from nowhere (expressions, unions) is masked whole where a masked column flows into it, as far as the
+ * statement's text tells. All other values are looked through by the detectors.
+ */
+import type { Lease } from '../../credentials/lease.ts'
+import { GatewayError } from '../../errors.ts'
+import type { Masker, MaskReport } from '../../masking/masker.ts'
+import type { Table } from './catalogue.ts'
+import type { Host } from './host.ts'
+import type { Column } from './messages.ts'
+import { valuesOf } from './action.ts'
+import type { Unit } from './unit.ts'
+import { maskValue, type ValuePlan } from './values.ts'
+
+export interface StatementMaskParts {
+  readonly host: Host
+  readonly unit: Unit
+  readonly profiles: readonly string[]
+  /** Values of the lease, which never pass. */
+  readonly secrets: readonly string[]
+  readonly lease: Lease
+}
+
+/** Long enough for a detector that looks at names to take it for a value. */
+const probeValue = 'Zx9k2Lq8Wm4Rt7'
+
+export class StatementMask {
+  readonly #parts: StatementMaskParts
+  readonly #probe: Masker
+  readonly #known = new Map<string, boolean>()
+  readonly #secrets: readonly Buffer[]
+  #tainted: Promise<boolean> | undefined
+  #nulls = 0
+  /** The masker of the path; set before the answer is read. */
+  masker: Masker | undefined
+
+  constructor(parts: StatementMaskParts) {
+    this.#parts = parts
+    this.#probe = parts.host.gateway.masker(parts.profiles, parts.host.session.target)
+    this.#secrets = parts.secrets.filter(each => each.length >= 4).map(each => Buffer.from(each))
+  }
+
+  get active(): boolean {
+    return this.#parts.profiles.length > 0
+  }
+
+  /** Before anything is sent. Throws `mask-unable` where a mask that is demanded can't hold. */
+  async check(maskRequest: readonly string[]): Promise<void> {
+    const { host, unit } = this.#parts
+    if (maskRequest.length > 0) {
+      const masker = host.gateway.masker(maskRequest, host.session.target)
+      const texts = [unit.judgement.text, ...valuesOf(unit)].filter(each => each !== null)
+      if (texts.some(text => masker.text(text) !== text))
+        throw unable('the statement holds what must not go upstream, and SQL can not be masked')
+    }
+    if (!this.active) return
+    if (await this.#anyMasked(unit.judgement.stored))
+      throw unable('the statement would keep masked columns under other names')
+  }
+
+  /** What is done with rows of these columns; undefined: nothing. Throws `mask-unable`. */
+  async rows(columns: readonly Column[] | undefined): Promise<RowMask | undefined> {
+    if (this.masker === undefined) throw new TypeError('no masker yet')
+    if (!this.active)
+      return this.#secrets.length === 0 ? undefined : new RowMask(this, undefined, this.#secrets)
+    if (columns === undefined) throw unable('the columns of the result are not known')
+    const { host, lease } = this.#parts
+    const tables = await host.catalogue.tables(
+      columns.map(each => each.table),
+      lease,
+    )
+    const plans: ValuePlan[] = []
+    for (const column of columns) {
+      const named = namesOf(column, tables.get(column.table)).find(name => this.selects(name))
+      const from = tables.get(column.table)?.columns.get(column.attribute)
+      const hidden = named ?? (from === undefined && (await this.tainted()) ? column.name : undefined)
+      plans.push({ type: column.type, format: column.format, hides: hidden })
+    }
+    return new RowMask(this, plans, this.#secrets)
+  }
+
+  /** Whether a rule names a column so. */
+  selects(name: string): boolean {
+    let known = this.#known.get(name)
+    if (known === undefined) {
+      known = this.#probe.parameter(name, probeValue) !== probeValue
+      this.#known.set(name, known)
+    }
+    return known
+  }
+
+  /** Whether a masked column may flow into what has no origin of its own. */
+  tainted(): Promise<boolean> {
+    return (this.#tainted ??= this.#anyMasked(this.#parts.unit.judgement.shown))
+  }
+
+  /** Error texts quote values: where the statement looks at a masked column they might be its. */
+  async hidesErrors(): Promise<boolean> {
+    return this.active && (await this.#anyMasked(this.#parts.unit.judgement.columns))
+  }
+
+  /** A column of COPY by its name, or of a table of the statement. */
+  async copyColumns(table: string): Promise<readonly Table[]> {
+    return await this.#parts.host.catalogue.named([table], this.#parts.lease)
+  }
+
+  nulled(): void {
+    this.#nulls++
+  }
+
+  report(): MaskReport {
+    return this.#nulls === 0 ? { count: 0, kinds: [] } : { count: this.#nulls, kinds: ['field'] }
+  }
+
+  async #anyMasked(columns: readonly string[]): Promise<boolean> {
+    if (columns.length === 0) return false
+    const { tables } = this.#parts.unit.judgement
+    const named = (column: string): boolean =>
+      this.selects(column) || tables.some(table => this.selects(`${table}.${column}`))
+    if (columns.some(column => column !== '*' && named(column))) return true
+    const { host, lease } = this.#parts
+    const found = await host.catalogue.named(tables, lease)
+    const all = columns.includes('*')
+    return found.some(table =>
+      [...table.columns.values()].some(
+        column =>
+          (all || columns.includes(column)) &&
+          [column, `${table.name}.${column}`, `${table.schema}.${table.name}.${column}`].some(each =>
+            this.selects(each),
+          ),
+      ),
+    )
+  }
+}
+
+function namesOf(column: Column, table: Table | undefined): string[] {
+  const from = table?.columns.get(column.attribute)
+  if (table === undefined || from === undefined) return [column.name]
+  return [column.name, from, `${table.name}.${from}`, `${table.schema}.${table.name}.${from}`]
+}
+
+/** Masks the values of rows in place. */
+export class RowMask {
+  readonly #of: StatementMask
+  readonly #plans: readonly ValuePlan[] | undefined
+  readonly #secrets: readonly Buffer[]
+
+  constructor(of: StatementMask, plans: readonly ValuePlan[] | undefined, secrets: readonly Buffer[]) {
+    this.#of = of
+    this.#plans = plans
+    this.#secrets = secrets
+  }
+
+  /** Whether a row must be looked into at all. */
+  touches(row: Buffer): boolean {
+    return this.#plans !== undefined || this.#secrets.some(secret => row.includes(secret))
+  }
+
+  /** True where a value changed. */
+  apply(values: (Buffer | null)[]): boolean {
+    let changed = false
+    for (let index = 0; index < values.length; index++) {
+      const value = values[index]
+      if (value === null || value === undefined) continue
+      const plan = this.#plans?.[index] ?? anyText
+      const masked = maskValue(value, plan, this.#of.masker!)
+      if (masked === value) continue
+      if (masked === null) this.#of.nulled()
+      values[index] = masked
+      changed = true
+    }
+    return changed
+  }
+}
+
+const anyText: ValuePlan = { type: 25, format: 0 }
+
+export function unable(detail: string): GatewayError {
+  return new GatewayError('mask-unable', { detail })
+}

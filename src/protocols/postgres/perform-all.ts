@@ -1,0 +1,76 @@
+/** Statements that run together, each of their actions on the path of its own. */
+import { GatewayError } from '../../errors.ts'
+import { perform } from '../../gateway/perform.ts'
+import { PostgresAction } from './action.ts'
+import { afterStatement } from './after.ts'
+import { type Run, StatementExchange } from './exchange.ts'
+import type { Host } from './host.ts'
+import { query, type Report, type TransactionState } from './messages.ts'
+import { Round } from './round.ts'
+import type { Unit } from './unit.ts'
+
+/** The session can't go on: an answer was cut, and nobody knows what of it the client has. */
+export class SessionOver extends Error {
+  readonly report: Report
+  constructor(report: Report) {
+    super(report.message)
+    this.report = report
+  }
+}
+
+/** Has the server fail its open transaction: whatever comes then is judged by the server itself. */
+export async function failTransaction(host: Host): Promise<void> {
+  host.upstream.send(query('refused by the gateway'))
+  for (;;) {
+    const each = await host.answer()
+    if (each.type !== 'Z') continue
+    host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
+    return
+  }
+}
+
+/** Performs the actions of these statements, to their ends. What goes upstream is `bytes`, once all are cleared. */
+export async function performAll(
+  host: Host,
+  units: readonly Unit[],
+  of: {
+    readonly bytes: Buffer
+    readonly mayHold: boolean
+    readonly before: Run['before']
+    readonly columns: Run['columns']
+  },
+): Promise<Round> {
+  host.abort = new AbortController()
+  if (host.client.ended) host.abort.abort(new GatewayError('client-gone'))
+  const actions = units.map(unit => {
+    // Beside the first, only what changes something: that a change reads as well is no action of its own.
+    const operations = unit.judgement.operations.filter((each, index) => index === 0 || each.risk !== 'read')
+    const masker = host.factsMasker()
+    return operations.map(each => new PostgresAction(unit, each, { state: host.state, masker }))
+  })
+  const round = new Round(actions.flat().length, () => {
+    host.forwarded = true
+    host.upstream.send(of.bytes)
+  })
+  const exchanges: StatementExchange[] = []
+  const runs: Run[] = []
+  units.forEach((unit, at) => {
+    const { mayHold, before, columns } = of
+    const run: Run = { host, round, unit, mayHold, before, columns, profiles: new Set() }
+    runs.push(run)
+    const own = actions[at]!
+    own.forEach((action, place) => {
+      const index = exchanges.length
+      exchanges.push(
+        new StatementExchange(run, action, { index, first: place === 0, last: place === own.length - 1 }),
+      )
+    })
+  })
+  host.busy = true
+  await Promise.all(exchanges.map(each => perform(host.gateway, host.session, each)))
+  host.busy = false
+  if (host.forwarded && round.problem !== undefined) throw new SessionOver(round.problem)
+  host.forwarded = false
+  for (const run of runs) if (run.ended?.success === true) afterStatement(host, run.unit)
+  return round
+}

@@ -1,0 +1,60 @@
+/**
+ * Statements that go upstream together or not at all: those of one query string, or the several actions of one
+ * statement. Each is performed on its own path; here the paths meet, so that nothing leaves before all are cleared,
+ * and each takes its part of the answer in its turn.
+ */
+import { GatewayError } from '../../errors.ts'
+import type { Report } from './messages.ts'
+
+export class Round {
+  readonly #size: number
+  readonly #send: () => void
+  readonly #starts: (() => void)[] = []
+  readonly #cleared = Promise.withResolvers<void>()
+  readonly #turns: PromiseWithResolvers<void>[]
+  #problem: Report | undefined
+  /** The server has answered one of them with an error, so those behind it never run. */
+  stopped = false
+
+  /** `send` queues the bytes for the server. */
+  constructor(size: number, send: () => void) {
+    this.#size = size
+    this.#send = send
+    this.#turns = Array.from({ length: size }, () => Promise.withResolvers<void>())
+    this.#turns[0]?.resolve()
+    this.#cleared.promise.catch(() => undefined)
+  }
+
+  /** What the client is told instead of an answer: the first that went wrong. */
+  get problem(): Report | undefined {
+    return this.#problem
+  }
+
+  /** Resolves when the bytes have been sent, because every other one is cleared too; rejects when one will not be. */
+  async clear(starting: () => void): Promise<void> {
+    this.#starts.push(starting)
+    if (this.#problem === undefined && this.#starts.length === this.#size) {
+      for (const start of this.#starts) start()
+      this.#send()
+      this.#cleared.resolve()
+    }
+    await this.#cleared.promise
+  }
+
+  /** One of them does not run: none does. */
+  fail(report: Report): void {
+    this.#problem ??= report
+    const detail = 'another statement that would have run with this one was refused'
+    this.#cleared.reject(new GatewayError('denied', { detail }))
+  }
+
+  /** Resolves when those before it have had their part of the answer. */
+  turn(index: number): Promise<void> {
+    return this.#turns[index]!.promise
+  }
+
+  /** It has had its part, or never will. */
+  done(index: number): void {
+    this.#turns[index + 1]?.resolve()
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The prepared statements, portals and cursors of one session, as the server has them. What a message or statement
+ * would change is seen at once by what follows it (`pending`), and kept only once the server has confirmed it: should
+ * the two ever differ, the gateway would judge one statement and the server run another.
+ */
+import type { Judgement } from './judge.ts'
+import type { BindMessage, Column } from './messages.ts'
+
+export interface Prepared {
+  readonly judgement: Judgement
+  /** Types of the parameters as the client gave them. */
+  readonly types: readonly number[]
+  /** Columns of its result, once described; formats are not known there. */
+  columns?: readonly Column[]
+}
+
+export interface Portal {
+  readonly prepared: Prepared
+  readonly bind: BindMessage
+  /** Its result's columns with their formats, once described. */
+  columns?: readonly Column[]
+}
+
+/** More of them than any client needs, and few enough to be bounded (P12). */
+const most = 10_000
+
+export class Statements {
+  readonly #prepared = new Map<string, Prepared>()
+  readonly #cursors = new Map<string, Judgement>()
+  #portals = new Map<string, Portal>()
+  #pending = new Map<string, Prepared>()
+
+  /** True when no more can be remembered. */
+  get full(): boolean {
+    return this.#prepared.size + this.#pending.size + this.#portals.size + this.#cursors.size >= most
+  }
+
+  prepared(name: string): Prepared | undefined {
+    return this.#pending.get(name) ?? this.#prepared.get(name)
+  }
+
+  /** A statement that was sent for preparation. A name that is taken stays what it is: the server refuses the second. */
+  prepare(name: string, prepared: Prepared): void {
+    if (name === '' || !this.#prepared.has(name)) this.#pending.set(name, prepared)
+  }
+
+  /** The server has it. */
+  confirm(name: string): void {
+    const found = this.#pending.get(name)
+    if (found === undefined) return
+    this.#pending.delete(name)
+    this.#prepared.set(name, found)
+  }
+
+  /** The batch has failed: what is not confirmed is not there. */
+  forgetPending(): void {
+    this.#pending = new Map()
+  }
+
+  /** Undefined: all of them. */
+  deallocate(name: string | undefined): void {
+    if (name === undefined) this.#prepared.clear()
+    else this.#prepared.delete(name)
+    if (name === undefined) this.#pending.clear()
+    else this.#pending.delete(name)
+  }
+
+  bind(portal: Portal): void {
+    this.#portals.set(portal.bind.portal, portal)
+  }
+
+  portal(name: string): Portal | undefined {
+    return this.#portals.get(name)
+  }
+
+  closePortal(name: string): void {
+    this.#portals.delete(name)
+    this.#cursors.delete(name)
+  }
+
+  /** A transaction has ended, and with it the portals; cursors WITH HOLD may live on. */
+  endTransaction(): void {
+    if (this.#portals.size > 0) this.#portals = new Map()
+  }
+
+  declare(name: string, judgement: Judgement): void {
+    this.#cursors.set(name, judgement)
+  }
+
+  /** What a cursor or portal of this name gives. */
+  cursor(name: string): Judgement | undefined {
+    return this.#cursors.get(name) ?? this.#portals.get(name)?.prepared.judgement
+  }
+
+  closeCursors(): void {
+    this.#cursors.clear()
+  }
+}
