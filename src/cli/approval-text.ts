@@ -31,51 +31,130 @@ export interface ApprovalView {
   }
   readonly approvers: readonly string[]
   readonly quorum: number
+  readonly distinct_groups?: boolean
+  readonly reason_required?: boolean
+  readonly on_change?: string
+  readonly may_vote?: boolean
   readonly votes: readonly {
     readonly by: { readonly email?: string; readonly id: string }
     readonly effect: string
     readonly reason?: string
+    readonly channel?: string
   }[]
+  readonly created?: string
   readonly expires: string
+  readonly end_reason?: string
 }
 
-/** What an approver needs to decide: who, where, what, why, and what will change. */
+const open = new Set(['pending', 'approved'])
+
+/** What an approver needs to decide: who, for whom, where, why, the exact request, and what will change. */
 export function approvalText(approval: ApprovalView): string {
-  const { requester, request, preview } = approval
+  const { requester, state } = approval
   const acted = requester.on_behalf_of
-  const who = requester.email ?? requester.name ?? requester.id
-  const out = [
-    `${paint('bold', approval.id)}  ${paintOutcome(approval.state)}  ends ${relativeTime(approval.expires)}`,
-    `  who      ${who} (${requester.kind}${acted === undefined ? '' : ` for ${acted.email ?? acted.id}`})`,
-    `  where    ${approval.connection} (${approval.sensitivity})`,
-    `  what     ${paint('bold', approval.operation)} (${approval.risk})  ${approval.resource}`,
-    `  why      rule ${approval.rule}${approval.message === undefined ? '' : `: ${approval.message}`}`,
-    `  needs    ${approval.quorum} of ${approval.approvers.join(', ') || 'any approver'}`,
-    ...approval.votes.map(
-      vote =>
-        `  vote     ${vote.effect} by ${vote.by.email ?? vote.by.id}${vote.reason === undefined ? '' : `: ${vote.reason}`}`,
-    ),
-  ]
-  if (preview !== undefined) {
-    out.push('', `  ${{ create: 'creates', update: 'changes', delete: 'deletes' }[preview.kind]}`)
-    for (const { path, before, after } of preview.changes) {
-      if (before !== undefined) out.push(paint('red', `    - ${path}: ${show(before)}`))
-      if (after !== undefined) out.push(paint('green', `    + ${path}: ${show(after)}`))
-    }
-    if (preview.cut) out.push(paint('dim', '    and more'))
-  }
-  const head = request.method === undefined ? '' : `${request.method} ${request.path ?? ''}`
-  out.push('', paint('dim', `  the exact request (${approval.digest.slice(0, 19)}…)`), `    ${head}`)
-  if (request.body !== undefined)
-    out.push(
-      ...JSON.stringify(request.body, null, 2)
-        .split('\n')
-        .map(line => `    ${line}`),
-    )
-  return out.join('\n')
+  const ends = open.has(state) ? `ends ${relativeTime(approval.expires)}` : (approval.end_reason ?? '')
+  const asked = approval.created === undefined ? '' : `asked ${relativeTime(approval.created)}, `
+  const what = `${paint('bold', visible(approval.operation))}  ${paint(riskStyle(approval.risk), approval.risk)}`
+  return [
+    `${paint('bold', approval.id)}  ${paintOutcome(state)}  ${paint('dim', `${asked}${visible(ends)}`)}`,
+    '',
+    row('who', `${paint('bold', visible(nameOf(requester)))} (${requester.kind})`),
+    ...(acted === undefined ? [] : [row('for', paint('bold', visible(nameOf(acted))))]),
+    row('where', `${visible(approval.connection)} (sensitivity ${approval.sensitivity})`),
+    row('what', what),
+    row('on', visible(approval.resource)),
+    row('why', whyOf(approval)),
+    row('needs', needsOf(approval)),
+    ...approval.votes.map(vote => row('vote', voteText(vote))),
+    ...changesText(approval),
+    ...requestText(approval),
+  ].join('\n')
 }
 
-function show(value: unknown): string {
-  const text = JSON.stringify(value)
+function row(name: string, text: string): string {
+  return `  ${paint('dim', name.padEnd(6))} ${text}`
+}
+
+function nameOf({
+  email,
+  name,
+  id,
+}: {
+  readonly email?: string
+  readonly name?: string
+  readonly id: string
+}): string {
+  return email ?? name ?? id
+}
+
+function riskStyle(risk: string): 'green' | 'yellow' | 'red' {
+  return risk === 'read' ? 'green' : risk === 'write' ? 'yellow' : 'red'
+}
+
+function whyOf({ rule, message }: ApprovalView): string {
+  return `rule ${paint('bold', visible(rule))}${message === undefined ? '' : `: ${visible(message)}`}`
+}
+
+function needsOf(approval: ApprovalView): string {
+  const { quorum, approvers, distinct_groups: distinct, reason_required: reason, may_vote: may } = approval
+  const words = [`${quorum} of ${approvers.map(visible).join(', ') || 'any approver'}`]
+  if (distinct === true) words.push('each of another group')
+  if (reason === true) words.push('with a reason')
+  return `${words.join(', ')}${may === true ? paint('cyan', '  (you may vote)') : ''}`
+}
+
+function voteText({ effect, by, reason, channel }: ApprovalView['votes'][number]): string {
+  const said = reason === undefined ? '' : `: ${visible(reason)}`
+  const how = channel === undefined ? '' : paint('dim', ` (${channel})`)
+  return `${paintOutcome(effect === 'approve' ? 'approved' : 'denied')} by ${visible(nameOf(by))}${how}${said}`
+}
+
+const kinds = { create: 'This creates', update: 'This changes', delete: 'This deletes' }
+
+function changesText({ preview, on_change: onChange }: ApprovalView): string[] {
+  if (preview === undefined) return []
+  const out = ['', `  ${kinds[preview.kind]}`]
+  for (const { path, before, after } of preview.changes) {
+    if (before !== undefined) out.push(paint('red', `    - ${visible(path)}: ${valueOf(before)}`))
+    if (after !== undefined) out.push(paint('green', `    + ${visible(path)}: ${valueOf(after)}`))
+  }
+  if (preview.changes.length === 0) out.push(paint('dim', '    nothing: the resource is that way already'))
+  if (preview.cut) out.push(paint('dim', '    … and more, see the request'))
+  if (onChange !== undefined && preview.kind !== 'create') {
+    const then = { run: 'it runs all the same', ask: 'it is asked again', refuse: 'it is refused' }[onChange]
+    out.push(paint('dim', `    if the resource changes before it runs, ${then}`))
+  }
+  return out
+}
+
+function requestText({ request, digest }: ApprovalView): string[] {
+  const { method, path, query, body } = request
+  const out = ['', `  The exact request  ${paint('dim', digest)}`]
+  if (method !== undefined) out.push(`    ${paint('bold', `${method} ${visible(path ?? '')}`)}`)
+  if (query !== undefined && Object.keys(query as object).length > 0) out.push(...json('query', query))
+  if (body !== undefined) out.push(...json('body', body))
+  const rest = Object.entries(request).filter(([key]) => !['method', 'path', 'query', 'body'].includes(key))
+  for (const [key, value] of method === undefined ? rest : []) out.push(...json(key, value))
+  return out
+}
+
+function json(name: string, value: unknown): string[] {
+  const lines = JSON.stringify(value, null, 2).split('\n')
+  return [paint('dim', `    ${name}`), ...lines.map(line => `    ${visible(line)}`)]
+}
+
+function valueOf(value: unknown): string {
+  const text = visible(JSON.stringify(value))
   return text.length > 200 ? `${text.slice(0, 199)}…` : text
+}
+
+/**
+ * Shows what would otherwise act on the terminal or hide: escape sequences, line ends, direction marks. All of this
+ * text may be an agent's, written for the eyes of the person who is to approve it.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    each => `\\u{${each.codePointAt(0)!.toString(16).padStart(4, '0')}}`,
+  )
 }

@@ -41,7 +41,9 @@ function show(approval: Approval, caller: Caller): Record<string, unknown> {
     rule: terms.rule,
     approvers: terms.approvers,
     quorum: terms.quorum,
+    distinct_groups: terms.distinctGroups,
     reason_required: terms.reasonRequired,
+    on_change: terms.onChange,
     uses_left: usesLeft,
     created: new Date(createdAt).toISOString(),
     expires: new Date(expiresAt).toISOString(),
@@ -151,6 +153,25 @@ export const approvalRoutes = [
         throw new GatewayError('not-found', { detail: `there is no approval ${params.id}` })
       return show(await services.approvals.wait(approval, query.wait * 1000, signal), caller)
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/notifiers',
+    id: 'notifiers.list',
+    summary: 'How those that tell people are doing: how far they are, and what went wrong last',
+    permission: 'auditor',
+    audit: { none: 'no record is shown' },
+    responses: {
+      200: {
+        description: 'Notifiers',
+        schema: z.object({ notifiers: z.array(z.looseObject({ name: z.string() })) }),
+      },
+    },
+    handler: ({ services }) => ({
+      notifiers: services.notifications
+        .status()
+        .map(each => ({ ...each, name: each.name.replace(/^approvals:/, '') })),
+    }),
   }),
   votes('approve'),
   votes('deny'),

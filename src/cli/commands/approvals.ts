@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
-import { approvalText, type ApprovalView } from '../approval-text.ts'
+import { approvalText, type ApprovalView, visible } from '../approval-text.ts'
+import { addConsentCommands } from './approvals-grants.ts'
 import { type ApiClient, connect, lines } from '../client.ts'
 import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
@@ -20,8 +21,8 @@ async function list(choice: { readonly all?: boolean }, command: Command): Promi
     paintOutcome(each.state),
     each.state === 'pending' || each.state === 'approved' ? relativeTime(each.expires) : '',
     each.connection,
-    paint('bold', each.operation),
-    each.requester.email ?? each.requester.name ?? each.requester.id,
+    paint('bold', visible(each.operation)),
+    visible(each.requester.email ?? each.requester.name ?? each.requester.id),
   ])
   print(table(['approval', 'state', 'ends', 'connection', 'operation', 'requester'], rows))
 }
@@ -101,8 +102,11 @@ async function poll(look: () => Promise<void>): Promise<never> {
 }
 
 async function cancel(id: string, _: unknown, command: Command): Promise<void> {
-  await (await connect(globals(command))).call(`/approvals/${encodeURIComponent(id)}`, { method: 'DELETE' })
-  hint(`withdrew ${id}`)
+  const options = globals(command)
+  const path = `/approvals/${encodeURIComponent(id)}`
+  const approval = await (await connect(options)).call<ApprovalView>(path, { method: 'DELETE' })
+  if (options.json === true) printJson(approval)
+  else hint(`withdrew ${id}`)
 }
 
 async function wait(id: string, choice: { readonly timeout: string }, command: Command): Promise<void> {
@@ -140,4 +144,5 @@ export function approvalsCommand(program: Command): void {
     .option('--timeout <seconds>', 'longest wait', '600')
     .action(wait)
   approvals.command('cancel <id>').description('Withdraw a request').action(cancel)
+  addConsentCommands(approvals)
 }
