@@ -3,7 +3,7 @@
  * else is handed what it needs. Start-up closes what a crash left open before a listener opens (P2).
  */
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createApi } from './api/handler.ts'
 import { allRoutes } from './api/routes.ts'
@@ -15,6 +15,7 @@ import { Grants } from './approvals/grants.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
 import { type AuditLog, openAudit } from './audit/log.ts'
 import { openSigningKeys } from './audit/signing-keys.ts'
+import { syncDirectories } from './audit/tiles.ts'
 import { systemClock } from './clock.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { socketPath } from './config/local.ts'
@@ -141,6 +142,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const { undo, logger } = options
   const directory = resolve(base, config.data)
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  // What is durable inside a directory is no use where the directory itself is not.
+  syncDirectories([directory], dirname(directory))
   const log = await openLog(loaded, directory, options)
   const { storage, audit, published, checkpoint, registry, disk, signingKeys } = log
 

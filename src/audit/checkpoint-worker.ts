@@ -2,12 +2,12 @@
  * The thread of the checkpointer: it alone holds the signing keys, hashes, writes tiles and signs.
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { type KeyReference, KeyRing, loadConfigured, type RingKey } from './key-ring.ts'
 import { type NoteSigner, openNote, signNote } from './note.ts'
 import { type Cosignatures, DamageError, PublishedTree } from './published-tree.ts'
-import { readIfThere, replaceFile } from './tiles.ts'
+import { readIfThere, replaceFile, syncDirectories } from './tiles.ts'
 
 export interface WorkerOptions {
   readonly directory: string
@@ -76,6 +76,7 @@ async function loadKeys(): Promise<void> {
 
 function open(): PublishedTree {
   mkdirSync(options.directory, { recursive: true })
+  syncDirectories([options.directory], dirname(options.directory))
   earlier ??= (readIfThere(join(options.directory, 'log.vkey'))?.toString() ?? '').split('\n').slice(0, -1)
   nameKeys()
   return new PublishedTree({

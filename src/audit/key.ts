@@ -39,6 +39,6 @@ function createKey(path: string): boolean {
   } finally {
     closeSync(file)
   }
-  syncDirectories([dirname(path)], dirname(path))
+  syncDirectories([dirname(path)], dirname(dirname(path)))
   return true
 }

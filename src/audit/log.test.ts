@@ -6,6 +6,7 @@ import { canonicalJson } from './canonical-json.ts'
 import { maxEntryBytes } from './entry.ts'
 import { type AuditLog, openAudit } from './log.ts'
 import { fakeStore } from './testing/fake-store.ts'
+import { maxOfShare } from './writer.ts'
 import { answered, entriesOf, origin, permit, sampleAction, sampleSession } from './testing/samples.ts'
 
 const quiet = { heartbeat: { growing: 0, idle: 0 }, backOff: [1, 4] } as const
@@ -231,7 +232,7 @@ test('P12: waiters are bounded; past the bound a request is refused at once, an 
   const action = await audit.begin(sampleSession(), sampleAction())
   const gate = Promise.withResolvers<void>()
   store.before = () => gate.promise
-  const waiting = Array.from({ length: 4096 }, () => audit.note('policy.changed', {}))
+  const waiting = Array.from({ length: 4096 }, () => audit.begin(sampleSession(), sampleAction()))
   await assert.rejects(audit.begin(sampleSession(), sampleAction()), isCode('overloaded'))
   const ending = action.complete(answered)
   gate.resolve()
@@ -277,3 +278,49 @@ async function runOne(audit: AuditLog): Promise<void> {
   action.forwarding()
   await action.complete(answered)
 }
+
+test('P1: a flood of refused credentials, or of notes, leaves room for intents', async () => {
+  for (const [kind, most] of [
+    ['identity.refused', maxOfShare.refusals],
+    ['audit.read', maxOfShare.notes],
+  ] as const) {
+    const store = fakeStore()
+    const audit = await open(store)
+    const gate = Promise.withResolvers<void>()
+    store.before = () => gate.promise
+    const flood = Array.from({ length: 5000 }, () =>
+      audit.note(kind, { reason: 'expired' }).then(() => true, isCode('overloaded')),
+    )
+    const action = audit.begin(sampleSession(), sampleAction())
+    gate.resolve()
+    assert.ok((await Promise.all(flood)).every(each => each))
+    await (await action).deny({ reason: 'rule-denied' })
+    // What was not written is counted, and there is room again.
+    await audit.note(kind, {})
+    const written = entriesOf(store).filter(entry => entry.kind === kind).length
+    assert.equal(written, most + 1)
+    await audit.close(0)
+    const { refused } = entriesOf(store).at(-1)!['counters'] as { refused: Record<string, number> }
+    assert.equal(refused['overloaded'], 5000 - most)
+  }
+})
+
+test('P2: an end that can not be put in words is an end nevertheless', async () => {
+  const store = fakeStore()
+  const audit = await open(store)
+  const action = await audit.begin(sampleSession(), sampleAction())
+  action.forwarding()
+  const facts = {
+    get http(): unknown {
+      throw new Error('a mistake of a protocol')
+    },
+  }
+  const ref = await action.complete({ ...answered, facts })
+  const end = entriesOf(store)[ref.index]!
+  assert.deepEqual(
+    [end.kind, end.intent, end['cause']],
+    ['action.outcome_unknown', String(action.intent.index), 'unrecordable'],
+  )
+  assert.equal(audit.load.openActions, 0)
+  assert.equal((await action.complete(answered)).index, ref.index)
+})

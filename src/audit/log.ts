@@ -18,7 +18,7 @@ import { type Ledger, newLedger } from './ledger.ts'
 import { type Abandonable, openAction } from './open-action.ts'
 import { findLeftOpen } from './recovery.ts'
 import { timestamp } from './timestamp.ts'
-import { type Request, Writer } from './writer.ts'
+import { type Request, type Share, Writer } from './writer.ts'
 
 export interface AuditOptions {
   /** Only this log may append to it. Not closed by `close`. */
@@ -74,6 +74,7 @@ interface WriteOptions {
   readonly intent?: number
   readonly session?: string
   readonly blob?: Blob | undefined
+  readonly share?: Share
 }
 
 class Log implements AuditLog {
@@ -133,7 +134,8 @@ class Log implements AuditLog {
   async note(kind: EventKind, attributes: Readonly<Record<string, unknown>>): Promise<EntryRef> {
     if (this.#state === 'closed') throw this.#refused(new GatewayError('shutting-down'))
     const session = typeof attributes['session'] === 'string' ? { session: attributes['session'] } : {}
-    return this.#write(kind, attributeMembers(attributes), session)
+    const share = kind === 'identity.refused' ? 'refusals' : 'notes'
+    return this.#write(kind, attributeMembers(attributes), { ...session, share })
   }
 
   onGrowth(listener: (size: number) => void): () => void {
@@ -215,7 +217,7 @@ class Log implements AuditLog {
   }
 
   #write(kind: EventKind, members: readonly Member[], options: WriteOptions = {}): Promise<EntryRef> {
-    const { ending = false, blob } = options
+    const { ending = false, blob, share } = options
     const made = draft([...frame(kind, this.#named, timestamp(this.#clock)), ...members])
     return this.#submit({
       ending,
@@ -225,6 +227,7 @@ class Log implements AuditLog {
         if (options.intent !== undefined) this.#open.delete(options.intent)
       },
       ...(blob === undefined ? {} : { blob }),
+      ...(share === undefined ? {} : { share }),
     })
   }
 

@@ -1,4 +1,4 @@
-import type { GatewayError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import type { Decision } from '../model/decision.ts'
 import type { ActionResult, EntryRef, OpenAction } from './audit.ts'
 import { attributeMembers, decisionFields, factMembers, type Member } from './entry.ts'
@@ -33,11 +33,24 @@ export function openAction(intended: Intended, end: End): Abandonable {
   let forwarded = false
   let ended: Promise<EntryRef> | undefined
 
-  function finish(
-    kind: EventKind,
-    outcome: string,
-    of: { readonly result?: Partial<ActionResult>; readonly more?: Readonly<Record<string, unknown>> },
-  ): Promise<EntryRef> {
+  interface Ending {
+    readonly result?: Partial<ActionResult>
+    readonly more?: Readonly<Record<string, unknown>>
+  }
+
+  async function finish(kind: EventKind, outcome: string, of: Ending): Promise<EntryRef> {
+    try {
+      return await write(kind, outcome, of)
+    } catch (error) {
+      // A fault of the store has its own consequences. Anything else is a mistake in what was to be said, and an intent
+      // without an end would be worse than an end that says little.
+      if (error instanceof GatewayError) throw error
+      const bare = { intent: String(intended.ref.index), outcome: 'unknown', cause: 'unrecordable' }
+      return await end('action.outcome_unknown', [...intended.members, ...attributeMembers(bare)])
+    }
+  }
+
+  function write(kind: EventKind, outcome: string, of: Ending): Promise<EntryRef> {
     const own = attributeMembers({
       intent: String(intended.ref.index),
       outcome,

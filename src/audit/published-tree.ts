@@ -77,7 +77,8 @@ export class PublishedTree {
   /** Throws DamageError when what is on disk is not what its own checkpoint says. */
   constructor(options: PublishedTreeOptions) {
     this.#options = options
-    const heads = [options.headFile, join(options.directory, 'checkpoint')]
+    const published = ['checkpoint', 'checkpoint.witnessed'].map(name => join(options.directory, name))
+    const heads = [options.headFile, ...published]
       .map(path => readIfThere(path)?.toString())
       .filter(note => note !== undefined)
       .map(note => this.#open(note))

@@ -187,8 +187,10 @@ class Verification {
     this.#checked.push('numbers, ends and counters of all entries')
     if (this.#completeness.open > 0) this.#notes.push(`${this.#completeness.open} actions are open`)
     if (this.#options.blobs === undefined) return
-    const right = await checkBlobs(check.blobs, this.#options.blobs, this.#findings)
+    const { right, expired } = await checkBlobs(check, this.#options.blobs, this.#findings)
     this.#checked.push(`${right} recordings`)
+    if (expired > 0)
+      this.#notes.push(`${expired} recordings were removed by policy, as entries of the log state`)
   }
 
   /** Whether the head is one of a log that is trusted here. */

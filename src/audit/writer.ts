@@ -14,11 +14,21 @@ export const maxBatchBytes = 1024 * 1024
 export const maxWaiters = 4096
 
 /**
+ * How many of the waiters may be of one share, so that intents always find room. Whoever reaches the port can make
+ * refusals, without a credential; notes are the rest of what is not an action.
+ */
+export const maxOfShare = { notes: 2048, refusals: maxBatchEntries } as const
+
+export type Share = keyof typeof maxOfShare
+
+/**
  * What the writer is asked to keep. An `ending` closes an intent that is already in the log: it is never turned away
  * for want of room, but waits. Everything else is refused at once so that nothing is forwarded on its account.
  */
 export interface Request {
   readonly ending: boolean
+  /** Counted against a bound of its own; absent for intents, ends and the log's own counters. */
+  readonly share?: Share
   /** Written before all that waits, in a batch whose start is then its own number. */
   readonly first?: boolean
   /** Makes the entry; called when its batch is formed, perhaps again after a batch that was not kept. */
@@ -60,6 +70,7 @@ export class Writer {
   readonly #options: WriterOptions
   #queue: Waiting[] = []
   #inFlight = 0
+  readonly #ofShare = { notes: 0, refusals: 0 }
   #running = false
   #healthy = true
   /** Milliseconds until the next try while endings wait for room; 0 when none do. */
@@ -86,7 +97,14 @@ export class Writer {
     return new Promise((resolve, reject) => {
       const refusal = this.#refuse(request)
       if (refusal !== undefined) return reject(refusal)
-      const waiting = { request, resolve, reject }
+      const { share } = request
+      const leave = (): void => void (share !== undefined && this.#ofShare[share]--)
+      const waiting: Waiting = {
+        request,
+        resolve: seq => (leave(), resolve(seq)),
+        reject: error => (leave(), reject(error)),
+      }
+      if (share !== undefined) this.#ofShare[share]++
       if (request.first === true) this.#queue.unshift(waiting)
       else this.#queue.push(waiting)
       if (this.#running) return
@@ -105,14 +123,15 @@ export class Writer {
     return this.#running ? new Promise(resolve => this.#idlers.push(resolve)) : Promise.resolve()
   }
 
-  #refuse({ ending }: Request): GatewayError | undefined {
+  #refuse({ ending, share }: Request): GatewayError | undefined {
     if (!this.#healthy)
       return new GatewayError('recording-unavailable', { internal: 'the log store has faulted' })
     if (ending) return undefined
     if (this.#shortOfRoom > 0) {
       return new GatewayError('recording-unavailable', { internal: 'the log store is full' })
     }
-    if (this.waiting < maxWaiters) return undefined
+    const crowded = share !== undefined && this.#ofShare[share] >= maxOfShare[share]
+    if (this.waiting < maxWaiters && !crowded) return undefined
     return new GatewayError('overloaded', { internal: 'too many entries wait for the log store' })
   }
 

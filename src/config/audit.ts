@@ -128,6 +128,13 @@ export const auditSection = z
         path: ['quorum'],
         message: `there are ${witnesses.length} witnesses`,
       })
+    if (audit.patience < Math.max(audit.witness_every, audit.checkpoint.every) + audit.witness_timeout)
+      context.addIssue({
+        code: 'custom',
+        path: ['patience'],
+        message:
+          'must be longer than it takes to ask once: the times between heads and between questions, and the answer',
+      })
     if (mode === 'required' && witnesses.length === 0)
       context.addIssue({ code: 'custom', path: ['mode'], message: 'name the witnesses that are required' })
   })

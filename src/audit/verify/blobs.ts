@@ -6,16 +6,18 @@ import type { Findings } from './findings.ts'
 
 /**
  * Hashes each recording that the entries name: `<directory>/<hex>`, or `<directory>/<first two>/<hex>`. A blob that is
- * not there may have been erased under policy; that can't be told here. Gives the number that were found and right.
+ * not there, of a session in `expired`, went by policy, as an entry of the log says. Gives the number that were found
+ * and right, and of those that went.
  */
 export async function checkBlobs(
-  blobs: readonly NamedBlob[],
+  { blobs, expired }: { readonly blobs: readonly NamedBlob[]; readonly expired: ReadonlySet<string> },
   directory: string,
   findings: Findings,
-): Promise<number> {
+): Promise<{ readonly right: number; readonly expired: number }> {
   const done = new Set<string>()
   let right = 0
-  for (const { hash, length, entry } of blobs) {
+  let gone = 0
+  for (const { hash, length, entry, session } of blobs) {
     if (done.has(hash)) continue
     done.add(hash)
     const hex = /^sha256:([0-9a-f]{64})$/.exec(hash)?.[1]
@@ -25,12 +27,13 @@ export async function checkBlobs(
     }
     const found =
       (await digest(join(directory, hex))) ?? (await digest(join(directory, hex.slice(0, 2), hex)))
-    if (found === undefined) findings.add('missing', 'blob-missing', `${hash} of entry ${entry}`)
+    if (found === undefined && expired.has(session)) gone++
+    else if (found === undefined) findings.add('missing', 'blob-missing', `${hash} of entry ${entry}`)
     else if (found.hex !== hex) findings.add('tampering', 'blob-differs', `${hash} of entry ${entry}`)
     else if (found.length !== length) findings.add('tampering', 'blob-length', `${hash} of entry ${entry}`)
     else right++
   }
-  return right
+  return { right, expired: gone }
 }
 
 async function digest(path: string): Promise<{ readonly hex: string; readonly length: number } | undefined> {

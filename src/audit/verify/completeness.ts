@@ -22,6 +22,7 @@ export interface NamedBlob {
   readonly hash: string
   readonly length: number
   readonly entry: number
+  readonly session: string
 }
 
 export interface Completeness {
@@ -40,6 +41,8 @@ export interface Completeness {
 
 export class CompletenessCheck {
   readonly blobs: NamedBlob[] = []
+  /** Sessions whose recordings were removed when their time had ended, as entries say. */
+  readonly expired = new Set<string>()
   readonly #findings: Findings
   readonly #origin: string
   readonly #open = new Map<number, unknown>()
@@ -91,7 +94,9 @@ export class CompletenessCheck {
     else if (kind === 'session.started') this.#sessions.set(entry['session'], index)
     else if (kind === 'session.ended') this.#takeSessionEnd(entry['session'])
     const { blob, length } = (entry['recording'] ?? {}) as Fields
-    if (typeof blob === 'string') this.blobs.push({ hash: blob, length: Number(length), entry: index })
+    if (typeof blob === 'string')
+      this.blobs.push({ hash: blob, length: Number(length), entry: index, session: String(entry['session']) })
+    if (kind === 'erasure.done') this.#takeErasure(entry)
     this.#last = kind
   }
 
@@ -109,6 +114,13 @@ export class CompletenessCheck {
       longestSilence: this.#silence / 1000,
       refused: this.#refused,
     }
+  }
+
+  #takeErasure(entry: Fields): void {
+    const { basis, of, sessions } = (entry['erasure'] ?? {}) as Fields
+    // What somebody asked for names whom it is of; it destroys keys and leaves the files.
+    if (basis !== 'retention' || of !== undefined || !Array.isArray(sessions)) return
+    for (const each of sessions) this.expired.add(String(each))
   }
 
   #skip(index: number): void {
