@@ -7,6 +7,7 @@ import type { Action } from '../model/action.ts'
 import type { Decision, Obligations } from '../model/decision.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { Recorder } from '../recording/recorder.ts'
+import type { Deferrals } from './deferrals.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
 import type { Meter } from './meter.ts'
 import type { Session, Sessions } from './session.ts'
@@ -24,6 +25,8 @@ export interface Gateway {
   /** Content checks after policy: each may turn a permit into an ask or a denial, never the other way. */
   readonly guards: readonly Guard[]
   readonly approvals: ApprovalStep
+  /** Absent where nobody keeps calls: then a client sends the same request again. */
+  readonly deferrals?: Deferrals
   /** Absent where nobody counts. */
   readonly meter?: Meter
 }

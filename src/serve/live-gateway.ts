@@ -13,6 +13,7 @@ import { ProblemsError } from '../config/located-yaml.ts'
 import type { CredentialVault } from '../credentials/credentials.ts'
 import type { Lease } from '../credentials/lease.ts'
 import { openSecret } from '../credentials/references.ts'
+import type { Deferrals } from '../gateway/deferrals.ts'
 import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
 import type { Meter } from '../gateway/meter.ts'
 import type { Session } from '../gateway/session.ts'
@@ -45,6 +46,7 @@ export interface LiveGatewayParts {
   readonly approvals: Approvals
   readonly grants: Grants
   readonly breakGlass: BreakGlass
+  readonly deferrals: Deferrals
   readonly tokens: GatewayTokens
   readonly registry: Registry
   readonly credentials: CredentialVault
@@ -78,6 +80,7 @@ export class LiveGateway implements Gateway {
   readonly credentials: CredentialVault
   readonly guards: readonly Guard[] = []
   readonly approvals: ApprovalStep
+  readonly deferrals: Deferrals
   readonly authenticator: Authenticator
   readonly meter: Meter
   /** Address for links in answers. */
@@ -93,6 +96,7 @@ export class LiveGateway implements Gateway {
     this.audit = parts.audit
     this.sessions = parts.sessions
     this.credentials = parts.credentials
+    this.deferrals = parts.deferrals
     this.authenticator = { identify: credential => this.#identify(credential) }
     this.meter = createMeter(parts.registry)
     this.approvals = createApprovalStep({

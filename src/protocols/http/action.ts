@@ -57,7 +57,9 @@ export class HttpAction implements Action {
     const lines: string[] = []
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!.toLowerCase()
-      if (weighty.has(name)) lines.push(`${name}:${headers[i + 1]!.trim()}`)
+      if (!weighty.has(name)) continue
+      const value = name === 'prefer' ? effectiveOf(headers[i + 1]!) : headers[i + 1]!.trim()
+      if (name !== 'prefer' || value !== '') lines.push(`${name}:${value}`)
     }
     const { origin, prefix } = this.#target.upstream
     const parts =
@@ -66,6 +68,16 @@ export class HttpAction implements Action {
     if (this.#body === undefined) return hash('sha256', head)
     return hash('sha256', Buffer.concat([Buffer.from(`${head}\n`), this.#body]))
   }
+}
+
+/** Preferences but for how long and how the client waits: the same request with another patience does the same. */
+function effectiveOf(prefer: string): string {
+  if (prefer.includes('"')) return prefer.trim()
+  return prefer
+    .split(',')
+    .map(each => each.trim())
+    .filter(each => !/^(?:wait\s*=\s*[0-9]+|respond-async)$/i.test(each))
+    .join(',')
 }
 
 /** The path as everybody but the upstream may see it: whatever shows, stores or judges an action never has more. */

@@ -164,8 +164,13 @@ test('a call that needs a person is held as long as its client endures, then tol
   assert.match(first, /^HTTP\/1\.1 403 [^]*Retry-After: 5\r\n/)
   const problem = JSON.parse(first.split('\r\n\r\n')[1]!) as Record<string, unknown>
   assert.equal(problem['code'], 'approval-pending')
-  const { id, state, then } = problem['approval'] as Record<string, unknown>
-  assert.deepEqual({ id, state, then }, { id: 'ap_1', state: 'pending', then: 'resubmit' })
+  assert.deepEqual(problem['approval'], {
+    id: 'ap_1',
+    state: 'pending',
+    expires: '1970-01-01T00:00:00.000Z',
+    url: 'http://gw.example.com/.sallyport/approvals/ap_1',
+    how: 'Send the same request again.',
+  })
   const second = await raw(port, requestText('GET /x', ['Prefer: respond-async, wait=7', close]))
   assert.match(second, /^HTTP\/1\.1 429 [^]*Retry-After: 5\r\nX-RateLimit-Reset: 5\r\n/)
   await raw(port, requestText('GET /x', ['Prefer: wait=86400', close]))

@@ -8,6 +8,7 @@ import { clientOf, type Downstream } from './downstream.ts'
 import type { Flavour, HttpOperation } from './flavour.ts'
 import type { Addresses } from './location.ts'
 import { maskedHeaders, maskedQuery } from './masks.ts'
+import type { Holds } from './patience.ts'
 import type { RequestHead } from './request.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -27,6 +28,9 @@ export interface ExchangeParts {
   /** Why a body that had to be read was not: the action is an entry, and ends with this. */
   readonly unread: GatewayError | undefined
   readonly action: HttpAction
+  readonly holds: Holds
+  /** The client asks for the answer of a call that was kept. */
+  readonly followed: boolean
 }
 
 /** Path with query, and headers: the client's, masked where asked, and those that the flavour injects. */

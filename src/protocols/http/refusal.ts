@@ -1,6 +1,6 @@
 /** A denial or a fault in HTTP's own form: a problem document (RFC 9457) that native clients can show. */
 import { errorKinds, type ErrorCode, type GatewayError } from '../../errors.ts'
-import type { Denial } from '../../gateway/exchange.ts'
+import type { Denial, PendingApproval } from '../../gateway/exchange.ts'
 import type { Downstream } from './downstream.ts'
 import type { Flavour, Problem } from './flavour.ts'
 
@@ -12,41 +12,93 @@ export interface Refused {
   readonly status: number
   readonly headers: readonly string[]
   readonly body: Buffer
+  /** Default `application/problem+json`. */
+  readonly type?: string
 }
 
-/** How a policy denial, a rate limit or a wait for people is told. `instance` is the id of the entry that holds it. */
-export function denied(denial: Denial, instance: string, flavour: Flavour | undefined): Refused {
+/** What a denial is told with. */
+export interface Telling {
+  readonly flavour: Flavour | undefined
+  /** The id of the entry that holds it; absent where it was told at the address of an approval. */
+  readonly instance?: string
+  /** Where the client can follow its approval. */
+  readonly url?: string
+  /** Told at the address of an approval: what is used up is gone from there. */
+  readonly followed?: boolean
+}
+
+/** How a policy denial, a rate limit or a wait for people is told. */
+export function denied(denial: Denial, { flavour, instance, url, followed }: Telling): Refused {
   const { approval } = denial
   const code: ErrorCode = approval === undefined ? codeOf(denial.reason) : 'approval-pending'
   const later = approval?.then === 'retry-later'
   const wait = approval?.retryAfterMs ?? denial.retryAfterMs
   const seconds = wait === undefined ? undefined : Math.max(1, Math.ceil(wait / 1000))
-  const status = later ? 429 : errorKinds[code].status
+  const used = followed === true && denial.reason === 'approval-used'
+  const status = later ? 429 : used ? 410 : errorKinds[code].status
   const headers = seconds === undefined ? [] : ['Retry-After', String(seconds)]
   // Clients that wait for a quota to refill read this name, in seconds, rather than Retry-After.
   if (status === 429 && seconds !== undefined) headers.push('X-RateLimit-Reset', String(seconds))
+  if (later) headers.push('X-RateLimit-Limit', '1', 'X-RateLimit-Remaining', '0')
+  if (later && seconds !== undefined) headers.push('X-RateLimit-Period', String(seconds))
   return problem(
     {
       status,
       title: errorKinds[code].title,
       detail: denial.message ?? words(denial),
       code,
-      instance,
+      ...(instance === undefined ? {} : { instance }),
       reason: denial.reason,
       ...(denial.rule === undefined ? {} : { rule: denial.rule }),
       ...(approval === undefined
         ? {}
-        : {
-            approval: {
-              id: approval.id,
-              state: approval.state,
-              expires_at: new Date(approval.expiresAt).toISOString(),
-              then: approval.then,
-            },
-          }),
+        : { approval: approvalMember(approval, url, later ? wordsLater : wordsAgain) }),
     },
     { flavour, headers },
   )
+}
+
+const wordsAgain = 'Send the same request again.'
+const wordsLater = 'Send the same request again after the time in Retry-After.'
+const wordsPoll = 'Send GET to url, with Prefer: wait=<seconds> to wait there, until it gives the answer.'
+
+/** The state of an approval where there is no call to answer with: 202 to come back, 200 to send the call again. */
+export function approvalStatus(
+  approval: Pick<PendingApproval, 'id' | 'state' | 'expiresAt' | 'retryAfterMs'>,
+  told: {
+    readonly status: 200 | 202
+    readonly url: string
+    readonly path: string
+    readonly instance?: string
+    /** The client asked for this with `Prefer: respond-async`. */
+    readonly preferred?: boolean
+  },
+): Refused {
+  const { status, url, path, instance, preferred } = told
+  const headers = status === 200 ? [] : ['Location', path, 'Retry-After', secondsOf(approval.retryAfterMs)]
+  if (preferred === true) headers.push('Preference-Applied', 'respond-async')
+  const members = {
+    status,
+    title: approval.state === 'pending' ? errorKinds['approval-pending'].title : 'Approved',
+    code: approval.state === 'pending' ? 'approval-pending' : 'approved',
+    ...(instance === undefined ? {} : { instance }),
+    approval: approvalMember(approval, url, status === 200 ? wordsAgain : wordsPoll),
+  }
+  const body = Buffer.from(`${JSON.stringify(members)}\n`)
+  return { status, headers, body, type: 'application/json' }
+}
+
+function approvalMember(
+  { id, state, expiresAt }: Pick<PendingApproval, 'id' | 'state' | 'expiresAt'>,
+  url: string | undefined,
+  how: string,
+): Record<string, unknown> {
+  const expires = new Date(expiresAt).toISOString()
+  return { id, state, expires, ...(url === undefined ? {} : { url }), how }
+}
+
+function secondsOf(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms / 1000)))
 }
 
 /** How a fault is told: its code and detail, never its cause. */
@@ -87,7 +139,7 @@ export function sendRefused(downstream: Downstream, refused: Refused, close: boo
   const { status, body } = refused
   const headers = [
     'Content-Type',
-    'application/problem+json',
+    refused.type ?? 'application/problem+json',
     'Content-Length',
     String(body.length),
     'Cache-Control',

@@ -42,6 +42,8 @@ export interface RequestHead {
   readonly agent: string | undefined
   /** How long the client is ready to wait, from `Prefer: wait` (RFC 7240 section 4.3). */
   readonly waitSeconds: number | undefined
+  /** The client would rather come back for the answer, from `Prefer: respond-async` (RFC 7240 section 4.1). */
+  readonly respondAsync: boolean
   /** What the client presented, in the order of the places; never stored. */
   readonly tokens: readonly string[]
 }
@@ -59,6 +61,7 @@ interface Scan {
   ifRange: string | undefined
   agent: string | undefined
   wait: number | undefined
+  async: boolean
   options: string[] | undefined
   presented: Map<string, string> | undefined
 }
@@ -101,6 +104,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     ifRange: scan.ifRange,
     agent: scan.agent,
     waitSeconds: scan.wait,
+    respondAsync: scan.async,
     tokens,
   }
 }
@@ -126,6 +130,7 @@ function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {
     ifRange: undefined,
     agent: undefined,
     wait: undefined,
+    async: false,
     options: undefined,
     presented: undefined,
   }
@@ -189,6 +194,7 @@ function note(scan: Scan, name: string, value: string): void {
     case 'prefer': {
       const seconds = /(?:^|[,;])[ \t]*wait=([0-9]{1,5})/i.exec(value)?.[1]
       if (seconds !== undefined) scan.wait = Number(seconds)
+      if (/(?:^|,)[ \t]*respond-async[ \t]*(?:[,;]|$)/i.test(value)) scan.async = true
       break
     }
     case 'user-agent':

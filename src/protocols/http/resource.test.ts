@@ -26,6 +26,7 @@ const head: RequestHead = {
   ifRange: undefined,
   agent: undefined,
   waitSeconds: undefined,
+  respondAsync: false,
   tokens: [],
 }
 

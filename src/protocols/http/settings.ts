@@ -117,7 +117,31 @@ export const commonSettings = {
       default: duration().prefault('25s').describe('For clients that do not say'),
       longest: duration()
         .prefault('10m')
-        .describe('For clients that say `Prefer: wait=<seconds>` (RFC 7240)'),
+        .describe('Most that a client gets which says `Prefer: wait=<seconds>` (RFC 7240)'),
+      profiles: z
+        .array(
+          z.strictObject({
+            agent: z
+              .string()
+              .min(1)
+              .max(200)
+              .describe('User-Agent, `*` for any text, without regard to case: `my-agent/*`'),
+            hold: duration().describe('How long a call of such a client is held; less than its own time-out'),
+          }),
+        )
+        .max(200)
+        .default([])
+        .describe(
+          'By client; the first that fits counts, before the built-in ones: Datadog’s clients and curl 5m, ' +
+            'Node’s fetch 280s, okhttp 8s, httpx 4s',
+        ),
+      calls: z
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(10_000)
+        .describe('Most calls held at once; further ones are told at once to come again'),
+      bytes: byteSize().prefault('256MiB').describe('Most bytes of request bodies held at once, likewise'),
     })
     .prefault({})
     .describe('How long a call that waits for a person is held before the client is told to come again'),

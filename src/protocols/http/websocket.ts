@@ -12,6 +12,7 @@ import type { Cleared, Denial, Exchange, MaskedReply, Recorded, Reply, Seal } fr
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { HttpAction } from './action.ts'
+import { approvalAddress } from './follow.ts'
 import { bothMaskers, mergeReports, nothingMasked, once, recordedRequest } from './masks.ts'
 import { type ExchangeParts, outgoingHead } from './outgoing.ts'
 import { denied, faulted, sendRefused } from './refusal.ts'
@@ -159,11 +160,10 @@ export class WebSocketExchange implements Exchange {
   }
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
-    sendRefused(
-      this.#parts.downstream,
-      denied(denial, { instance: entry.id, flavour: this.#parts.flavour }),
-      true,
-    )
+    const { flavour, downstream } = this.#parts
+    const { approval } = denial
+    const where = approval === undefined ? {} : { url: approvalAddress(this.#parts, approval.id).url }
+    sendRefused(downstream, denied(denial, { instance: entry.id, flavour, ...where }), true)
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
