@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { z } from 'zod'
 import { asGatewayError, GatewayError } from '../errors.ts'
+import { EntriesPrunedError } from '../storage/storage.ts'
 import { problemOf } from './problem.ts'
 import { type Call, type Caller, type Role, type Route, streamed } from './route.ts'
 import { createRouter } from './router.ts'
@@ -64,7 +65,7 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
       try {
         await answer(request, response, identify)
       } catch (cause) {
-        const error = asGatewayError(cause)
+        const error = faultOf(cause)
         if (error.code === 'internal')
           services.logger.error('api', { path: request.url?.split('?')[0], error: String(cause) })
         // Where a body was left unread nobody knows where the next request begins.
@@ -74,6 +75,12 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
       }
     },
   }
+}
+
+/** What retention removed is no fault of the gateway. */
+function faultOf(cause: unknown): GatewayError {
+  if (!(cause instanceof EntriesPrunedError)) return asGatewayError(cause)
+  return new GatewayError('not-found', { detail: cause.message, cause })
 }
 
 const nobody: Caller = {

@@ -145,6 +145,13 @@ test('P3: what is past its time goes; proofs, growth and completeness of the res
   assert.equal(first.recordings.sessions, 3)
   assert.equal(first.recordings.blobs, 3)
   assert.equal(first.entries.removed, 0)
+  // The files of large recordings went by policy; those that came with their entries are in no directory.
+  const blobs = join(world.directory, 'blobs')
+  const vkeysOf = { directory: world.published, vkeys: [...world.checkpointer.vkeys] }
+  await world.checkpointer.publish()
+  const withBlobs = await verify({ ...vkeysOf, blobs })
+  assert.deepEqual(withBlobs.findings, [])
+  assert.match(withBlobs.notes.join(), /900 recordings were removed by policy/)
   world.clock.at += 320 * day
   await act(world, 's_d', 300)
   const { entries } = await world.retention.run()

@@ -32,8 +32,10 @@ export function pages(parts: {
 }
 
 /** Ready means that an action could be recorded: without the log there is no gateway. */
-function ready({ audit }: Services, response: ServerResponse): void {
-  answer(response, audit.healthy ? 200 : 503, audit.healthy ? 'ready\n' : 'the log can not be written\n')
+function ready({ audit, disk }: Services, response: ServerResponse): void {
+  if (!audit.healthy) answer(response, 503, 'the log can not be written\n')
+  else if (disk.state === 'refuse') answer(response, 503, 'the disk of the log is nearly full\n')
+  else answer(response, 200, 'ready\n')
 }
 
 /** Prometheus metrics: for this machine without a credential, for others with the role `auditor`. */
