@@ -58,8 +58,8 @@ export class SlackInteractions {
   }
 
   /**
-   * Takes one request of Slack's by its exact bytes. Throws `unauthenticated` for what Slack did not sign or signed too
-   * long ago, `conflict` for a replay, `invalid-request`. What happens then, the clicker is told in Slack.
+   * Takes one request of Slack's by its exact bytes. Throws `denied` for what Slack did not sign or signed too long
+   * ago, `conflict` for a replay, `invalid-request`. What happens then, the clicker is told in Slack.
    */
   async take(headers: IncomingHttpHeaders, body: Buffer): Promise<void> {
     const app = await this.#verify(headers, body)
@@ -82,13 +82,14 @@ export class SlackInteractions {
   async #verify(headers: IncomingHttpHeaders, body: Buffer): Promise<SlackApp> {
     const { apps, clock } = this.#parts
     const now = clock.now()
-    if (signedAt(headers, now) === undefined) throw new GatewayError('unauthenticated')
+    if (apps.length === 0) throw new GatewayError('not-found', { detail: 'no Slack app is configured' })
+    if (signedAt(headers, now) === undefined) throw unsigned()
     for (const app of apps) {
       if (!isSigned(headers, body, await app.signingSecret())) continue
       this.#takeOnce(String(headers['x-slack-signature']), now)
       return app
     }
-    throw new GatewayError('unauthenticated')
+    throw unsigned()
   }
 
   #takeOnce(signature: string, now: number): void {
@@ -126,6 +127,10 @@ export class SlackInteractions {
     const body = JSON.stringify({ response_type: 'ephemeral', replace_original: false, text })
     await this.#parts.poster.post(responseUrl, { body }, AbortSignal.timeout(10_000))
   }
+}
+
+function unsigned(): GatewayError {
+  return new GatewayError('denied', { detail: 'no Slack app that is configured signed this, just now' })
 }
 
 /** Only the service that is configured is ever called back. */
