@@ -123,7 +123,7 @@ export const harmlessFunctions: ReadonlySet<string> = new Set(
     'pg_get_serial_sequence pg_get_statisticsobjdef pg_get_statisticsobjdef_columns',
     'pg_get_statisticsobjdef_expressions pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_identify_object',
     'pg_identify_object_as_address pg_index_column_has_property pg_index_has_property pg_indexam_has_property',
-    'pg_indexam_progress_phasename pg_indexes_size pg_is_in_recovery pg_is_other_temp_schema',
+    'pg_indexam_progress_phasename pg_indexes_size pg_is_in_recovery pg_is_wal_replay_paused pg_relation_is_publishable pg_is_other_temp_schema',
     'pg_listening_channels pg_lsn pg_lsn_hash pg_lsn_hash_extended pg_lsn_larger pg_lsn_mi pg_lsn_mii',
     'pg_lsn_pli pg_lsn_smaller pg_mcv_list_items pg_my_temp_schema pg_partition_root pg_postmaster_start_time',
     'pg_prepared_statement pg_relation_filenode pg_relation_filepath pg_relation_size',

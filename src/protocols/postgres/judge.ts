@@ -44,7 +44,7 @@ export function judge(bytes: Buffer): Judged {
   // The parser ends at a NUL, and bytes that are no characters would be read in two ways.
   if (text.includes('\0') || (text.includes('\ufffd') && !bytes.equals(Buffer.from(text))))
     return { problem: 'the statement is not valid UTF-8 text', code: '22021' }
-  const judged = parse(text, bytes)
+  const judged = /^\s*$/.test(text) ? { statements: [] } : parse(text, bytes)
   if (text.length <= longestKept) {
     if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
     kept.set(text, judged)

@@ -71,6 +71,8 @@ class Walker {
   #known = true
   #where = true
   #flow: Flow
+  /** What `WHERE name = 'constant'` says that the column `name` is; pg_dump calls set_config with it. */
+  #pinned: unknown
   #storing = false
   #depth = 0
 
@@ -216,11 +218,14 @@ class Walker {
       this.#target((intoClause as Node)['rel'])
       this.#storing = true
     }
+    const pinned = this.#pinned
+    this.#pinned = pinnedName(rest)
     if (lockingClause !== undefined) this.#add({ name: 'SELECT FOR UPDATE', risk: 'write' })
     this.#inFlow(this.#storing ? 'stored' : 'shown', () => this.#walk([targetList, valuesLists], names))
     // The branches of a UNION stand without a tag.
     for (const branch of [larg, rarg]) if (isNode(branch)) this.#visit('SelectStmt', branch, names)
     this.#inFlow(undefined, () => this.#walk({ ...rest, op: undefined }, names))
+    this.#pinned = pinned
   }
 
   #change(tag: string, node: Node, names: Names): void {
@@ -341,8 +346,11 @@ class Walker {
     const parts = list(node['funcname']).map(stringOf)
     const name = parts.join('.')
     this.#functions.add(name)
-    if (bare(name) === 'set_config')
-      this.#settings.push(...settingsOf({ kind: 'set_config', args: node['args'] }))
+    if (bare(name) === 'set_config') {
+      const [first, ...others] = list(node['args'])
+      const args = isColumn(first, 'name') ? [this.#pinned ?? first, ...others] : list(node['args'])
+      this.#settings.push(...settingsOf({ kind: 'set_config', args }))
+    }
     // How many there are shows none of them.
     if (bare(name) === 'count') this.#inFlow(undefined, () => this.#walk(node, names))
     else this.#walk(node, names)
@@ -369,6 +377,23 @@ class Walker {
     run()
     this.#flow = before
   }
+}
+
+/** The constant of `FROM pg_settings WHERE name = 'constant'`. */
+function pinnedName({ fromClause, whereClause }: Node): unknown {
+  const [from, ...more] = list(fromClause)
+  const table = isNode(from) ? from['RangeVar'] : undefined
+  const condition = isNode(whereClause) ? whereClause['A_Expr'] : undefined
+  if (more.length > 0 || !isNode(table) || table['relname'] !== 'pg_settings' || !isNode(condition)) return undefined
+  const operator = list(condition['name']).map(stringOf).join('.')
+  const plain = condition['kind'] === 'AEXPR_OP' && operator === '='
+  return plain && isColumn(condition['lexpr'], 'name') ? condition['rexpr'] : undefined
+}
+
+function isColumn(value: unknown, name: string): boolean {
+  const column = isNode(value) ? value['ColumnRef'] : undefined
+  const fields = isNode(column) ? list(column['fields']).map(stringOf) : []
+  return fields.length === 1 && fields[0] === name
 }
 
 function isHarmless(name: string): boolean {
