@@ -14,7 +14,8 @@ import type { CheckpointHead, Sink } from './sink.ts'
 import { publishMetrics, type SinkStatus, statusOf } from './status.ts'
 
 export interface ExportOptions extends SinkContext {
-  readonly log: LogStore
+  /** `first`: entries below it were removed under the policy of retention. */
+  readonly log: LogStore & { readonly first?: number }
   readonly audit: Pick<Audit, 'origin' | 'note' | 'onGrowth'>
   readonly state: StateStore
   readonly sinks: readonly SinkConfig[]
@@ -134,6 +135,11 @@ export function createExport(options: ExportOptions): Export {
       ) {
         throw new GatewayError('invalid-request', { detail: `the log has entries 0 to ${log.size - 1}` })
       }
+      const { first = 0 } = log
+      if (from < first) {
+        const detail = `entries below ${first} were removed when their time of retention had ended`
+        throw new GatewayError('invalid-request', { detail })
+      }
       const { timing = realTiming, retry = defaultRetry } = options
       const either = AbortSignal.any([signal, closing.signal])
       return backfill({ source: follower.source, clock, timing, retry }, range, either)
@@ -156,7 +162,8 @@ function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: Dea
     sink: create(config, options),
     wanted: filterOf(config),
     maxWaitMs: 'batch' in config ? config.batch.max_wait : 0,
-    first: () => (config.from === 'now' ? log.size : 0),
+    // A sink that is new begins with what is there.
+    first: () => (config.from === 'now' ? log.size : (log.first ?? 0)),
     checkpoint: checkpoint ?? (() => undefined),
   })
 }

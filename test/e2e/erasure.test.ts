@@ -7,6 +7,7 @@ import type { Entry } from '../../src/audit/events.ts'
 import { verify } from '../../src/audit/verify.ts'
 import type { Subject } from '../../src/model/subject.ts'
 import { openHeader } from '../../src/recording/age.ts'
+import { runCli } from '../support/cli.ts'
 import { openGateway, type TestGateway } from '../support/gateway.ts'
 import { createWorld, type World } from '../support/world.ts'
 
@@ -142,6 +143,30 @@ test('a legal hold stands against an erasure until two people end it', async () 
   assert.equal((await erase({ session: 's_none' })).status, 404)
 })
 
+test('the commands say what there is and change nothing unasked', async () => {
+  const session = await act()
+  const cli = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runCli(args, { cwd: world.directory })
+    assert.equal(code, 0, stderr)
+    return stdout + stderr
+  }
+  const id = (await cli('hold', 'place', '--session', session, '--reason', 'Case 5')).split('\n')[0]!
+  assert.match(await cli('hold', 'list'), new RegExp(`${id} +holds +session ${session}`))
+  const planned = await cli('erasure', '--person', 'ana@example.com', '--basis', 'Art. 17 GDPR')
+  assert.match(planned, new RegExp(`${session} is under the legal hold ${id}`))
+  assert.match(planned, /would be erased/)
+  assert.ok((await replay(session)).includes(planted))
+  assert.match(await cli('retention', 'status'), /entries +0 to \d+; kept for 400 d/)
+  assert.match(await cli('retention', 'run'), /removed recordings of 0 sessions, and 0 entries/)
+  const report = JSON.parse(
+    await cli('compliance', 'report', '--json').then(text => text.split('\n')[0]!),
+  ) as {
+    rows: { control: string; state: string }[]
+  }
+  assert.equal(report.rows.find(each => each.control === '10.3.3')?.state, 'met')
+  assert.match(await cli('compliance', 'report', '--framework', 'pci', '--state', 'unknown'), /10\.4/)
+})
+
 test('P3: erasures and holds outlive a restart, and the whole log is complete', async () => {
   const [erased] = (await gateway.entries()).filter(each => each.kind === 'erasure.done')
   const [session] = (erased as unknown as { erasure: { sessions: string[] } }).erasure.sessions
@@ -152,7 +177,7 @@ test('P3: erasures and holds outlive a restart, and the whole log is complete', 
   const holds = gateway.running.services.retention.holds
   assert.deepEqual(
     holds.map(each => each.releases.length),
-    [2, 0],
+    [2, 0, 0],
   )
   assert.equal((await erase({ session: await act() })).status, 409)
   await gateway.close()
