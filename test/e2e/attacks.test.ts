@@ -17,6 +17,7 @@ const tokens: string[] = []
 
 let upstream: TestUpstream
 let arrived: IncomingMessage[] = []
+const opened = new AsyncDisposableStack()
 let world: World
 let gateway: ChildGateway
 let token: string
@@ -24,12 +25,14 @@ let token: string
 const answers: string[] = []
 
 before(async () => {
-  upstream = await startUpstream((request, response) => {
-    arrived.push(request)
-    request.resume()
-    echo(request, response)
-  })
-  world = await createWorld()
+  upstream = opened.use(
+    await startUpstream((request, response) => {
+      arrived.push(request)
+      request.resume()
+      echo(request, response)
+    }),
+  )
+  world = opened.use(await createWorld())
   const reference = await world.secret('upstream', planted)
   const [datadog] = world.config.connections!
   await world.configure({
@@ -61,16 +64,12 @@ before(async () => {
       ],
     },
   })
-  gateway = await spawnGateway(world)
+  gateway = opened.use(await spawnGateway(world))
   token = await world.token('batch-agent')
   tokens.push(token)
 })
 
-after(async () => {
-  await gateway.kill()
-  await world.close()
-  await upstream.close()
-})
+after(() => opened.disposeAsync())
 
 /** Gives back what it was sent, in the ways that upstreams do. */
 function echo(request: IncomingMessage, response: ServerResponse): void {

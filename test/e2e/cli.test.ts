@@ -13,13 +13,14 @@ import { openGateway, type TestGateway } from '../support/gateway.ts'
 import { until } from '../support/until.ts'
 import { createWorld, type World } from '../support/world.ts'
 
+const opened = new AsyncDisposableStack()
 let world: World
 let gateway: TestGateway
 let agent: string
 
 before(async () => {
-  world = await createWorld()
-  gateway = await openGateway(world)
+  world = opened.use(await createWorld())
+  gateway = opened.use(await openGateway(world))
   agent = await world.token('triage-agent')
   const headers = { authorization: `Bearer ${agent}`, 'content-type': 'application/json' }
   const base = `${gateway.url}/c/datadog`
@@ -37,10 +38,7 @@ before(async () => {
   await storage.index.whenIndexed(storage.log.size)
 })
 
-after(async () => {
-  await gateway.close()
-  await world.close()
-})
+after(() => opened.disposeAsync())
 
 async function ask(url: string, init: RequestInit): Promise<void> {
   await (await fetch(url, init)).arrayBuffer()

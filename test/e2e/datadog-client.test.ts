@@ -18,44 +18,44 @@ import { openGateway, type TestGateway } from '../support/gateway.ts'
 import { createWorld, type World } from '../support/world.ts'
 
 const now = () => storyTime
+const opened = new AsyncDisposableStack()
 let world: World
 let gateway: TestGateway
 let token: string
 let base: string
 
 before(async () => {
-  world = await createWorld({
-    now,
-    config: {
-      policy: {
-        rules: [
-          { name: 'agents', effect: 'allow', subjects: { kinds: ['agent'], on_behalf_of: ['ana'] } },
-          { name: 'people-are-private', effect: 'allow', operations: ['v2.*User*'], mask: ['personal'] },
-          {
-            name: 'no-bulk-deletes',
-            effect: 'deny',
-            operations: ['v1.deleteDashboards'],
-            message: 'One at a time, please.',
-          },
-        ],
+  world = opened.use(
+    await createWorld({
+      now,
+      config: {
+        policy: {
+          rules: [
+            { name: 'agents', effect: 'allow', subjects: { kinds: ['agent'], on_behalf_of: ['ana'] } },
+            { name: 'people-are-private', effect: 'allow', operations: ['v2.*User*'], mask: ['personal'] },
+            {
+              name: 'no-bulk-deletes',
+              effect: 'deny',
+              operations: ['v1.deleteDashboards'],
+              message: 'One at a time, please.',
+            },
+          ],
+        },
       },
-    },
-  })
+    }),
+  )
   const [datadog] = world.config.connections!
   const second = { ...datadog!, name: 'datadog-port' }
   await world.configure({
     connections: [datadog!, second],
     listen: [{ address: '127.0.0.1:0' }, { address: '127.0.0.1:0', connection: 'datadog-port' }],
   })
-  gateway = await openGateway(world)
+  gateway = opened.use(await openGateway(world))
   token = await world.token('triage-agent')
   base = `${gateway.url}/c/datadog`
 })
 
-after(async () => {
-  await gateway.close()
-  await world.close()
-})
+after(() => opened.disposeAsync())
 
 /** What was asked since, upstream and in the log. */
 async function since(

@@ -19,6 +19,7 @@ const mebibyte = 1024 * 1024
 const large = 100 * mebibyte
 
 let upstream: TestUpstream
+const opened = new AsyncDisposableStack()
 let world: World
 let gateway: ChildGateway
 let headers: Record<string, string>
@@ -28,12 +29,12 @@ let written = 0
 let cancelled = 0
 
 before(async () => {
-  upstream = await startUpstream((asked, response) => void answer(asked, response))
+  upstream = opened.use(await startUpstream((asked, response) => void answer(asked, response)))
   const sockets = new WebSocketServer({ server: upstream.server })
   sockets.on('connection', socket => {
     socket.on('message', data => socket.send(`{"you":${JSON.stringify(String(data))},"by":"bo@example.com"}`))
   })
-  world = await createWorld()
+  world = opened.use(await createWorld())
   await world.configure({
     connections: [{ name: 'things', protocol: 'http', url: upstream.url }],
     policy: {
@@ -50,15 +51,11 @@ before(async () => {
     recording: { max_bytes: '64MiB' },
     sinks: [],
   })
-  gateway = await spawnGateway(world)
+  gateway = opened.use(await spawnGateway(world))
   headers = { authorization: `Bearer ${await world.token('triage-agent')}` }
 })
 
-after(async () => {
-  await gateway.kill()
-  await world.close()
-  await upstream.close()
-})
+after(() => opened.disposeAsync())
 
 async function answer(asked: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = asked.url!
