@@ -195,7 +195,8 @@ export class PostgresConnection implements OpenConnection {
     let upstream: UpstreamSession | undefined
     try {
       await loadParser()
-      upstream = await this.#login(session, startup)
+      const login = await this.#login(session, startup)
+      upstream = login
       const pid = (this.#pids = (this.#pids % 0x7ffffffe) + 1)
       const secret = randomBytes(hello.minor === 2 ? 32 : 4)
       key = keyOf(pid, secret)
@@ -205,14 +206,15 @@ export class PostgresConnection implements OpenConnection {
         settings: this.#settings,
         client: wire,
         facts: of.facts,
-        upstream,
+        upstream: login,
         catalogue: this.#catalogue,
+        cancelUpstream: () => this.#cancelAt(login),
         changed: startup.changed,
       })
-      this.#running.set(key, { host, upstream, ended: done.promise })
+      this.#running.set(key, { host, upstream: login, ended: done.promise })
       wire.onEnd(() => host.abort.abort(new GatewayError('client-gone')))
       wire.send(authenticationOk)
-      for (const each of upstream.statuses) wire.send(each.bytes)
+      for (const each of login.statuses) wire.send(each.bytes)
       wire.send(backendKeyData(pid, secret))
       wire.send(readyForQuery('I'))
       await new Conversation(host).run()

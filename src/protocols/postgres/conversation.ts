@@ -94,6 +94,7 @@ export class Conversation {
     }
     const round = await performAll(host, units, {
       bytes: each.bytes,
+      synced: true,
       mayHold: host.transaction === 'I',
       before: async () => undefined,
       columns: () => undefined,

@@ -22,6 +22,8 @@ export interface HostParts {
   readonly facts: ClientFacts
   readonly upstream: UpstreamSession
   readonly catalogue: Catalogue
+  /** Asks the server to end what it runs for this session. */
+  readonly cancelUpstream: () => Promise<void>
   /** Settings of the start-up packet that decide what names mean. */
   readonly changed: ReadonlyMap<string, string>
 }
@@ -33,6 +35,7 @@ export class Host {
   readonly client: Wire
   readonly upstream: Wire
   readonly catalogue: Catalogue
+  readonly cancelUpstream: () => Promise<void>
   readonly statements = new Statements()
   readonly state: SessionState & { readonly changed: Map<string, string> }
   /** Replaced with each message of the client that acts, so that a cancel ends what waits now and nothing later. */
@@ -54,6 +57,7 @@ export class Host {
     this.client = parts.client
     this.upstream = upstream.wire
     this.catalogue = parts.catalogue
+    this.cancelUpstream = parts.cancelUpstream
     const { user, pid } = upstream
     this.state = { database: settings.database, user, pid, changed: new Map(parts.changed) }
   }

@@ -75,7 +75,7 @@ export class StatementMask {
     for (const column of columns) {
       const named = namesOf(column, tables.get(column.table)).find(name => this.selects(name))
       const from = tables.get(column.table)?.columns.get(column.attribute)
-      const hidden = named ?? (from === undefined && (await this.tainted()) ? column.name : undefined)
+      const hidden = named ?? (from === undefined && (await this.tainted()) ? '' : undefined)
       plans.push({ type: column.type, format: column.format, hides: hidden })
     }
     return new RowMask(this, plans, this.#secrets)

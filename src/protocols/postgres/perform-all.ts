@@ -5,7 +5,7 @@ import { PostgresAction } from './action.ts'
 import { afterStatement } from './after.ts'
 import { type Run, StatementExchange } from './exchange.ts'
 import type { Host } from './host.ts'
-import { query, type Report, type TransactionState } from './messages.ts'
+import { copyFail, query, type Report, sync, type TransactionState } from './messages.ts'
 import { Round } from './round.ts'
 import type { Unit } from './unit.ts'
 
@@ -29,12 +29,35 @@ export async function failTransaction(host: Host): Promise<void> {
   }
 }
 
+/**
+ * After a fault amid an answer: ends what the server still runs and drops the rest of what it says, so that the session
+ * can go on. Throws SessionOver where one of the ends has gone or makes no sense.
+ */
+async function recover(host: Host, problem: Report, synced: boolean): Promise<void> {
+  if (host.client.ended || host.upstream.ended || unusable.has(problem.code)) throw new SessionOver(problem)
+  await host.cancelUpstream().catch(() => undefined)
+  // Should the server wait for COPY data it hears that there is none; else it takes no notice.
+  host.upstream.send(copyFail('refused by the gateway'))
+  if (!synced) host.upstream.send(sync)
+  for (;;) {
+    const each = await host.answer()
+    if (each.type !== 'Z') continue
+    host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
+    return
+  }
+}
+
+/** Faults after which nobody knows what the server says next. */
+const unusable: ReadonlySet<string> = new Set(['XX000', '08P01', '08001', '08006'])
+
 /** Performs the actions of these statements, to their ends. What goes upstream is `bytes`, once all are cleared. */
 export async function performAll(
   host: Host,
   units: readonly Unit[],
   of: {
     readonly bytes: Buffer
+    /** Whether the bytes end with what makes the server say that it is ready. */
+    readonly synced: boolean
     readonly mayHold: boolean
     readonly before: Run['before']
     readonly columns: Run['columns']
@@ -69,7 +92,7 @@ export async function performAll(
   host.busy = true
   await Promise.all(exchanges.map(each => perform(host.gateway, host.session, each)))
   host.busy = false
-  if (host.forwarded && round.problem !== undefined) throw new SessionOver(round.problem)
+  if (host.forwarded && round.problem !== undefined) await recover(host, round.problem, of.synced)
   host.forwarded = false
   for (const run of runs) if (run.ended?.success === true) afterStatement(host, run.unit)
   return round

@@ -178,6 +178,7 @@ export class Pipeline {
     this.#forgetHeld()
     const round = await performAll(host, [unit], {
       bytes,
+      synced,
       mayHold,
       before: masker => this.#answers(held, masker),
       columns: () => (portal === undefined ? undefined : columnsOf(portal)),
@@ -317,6 +318,7 @@ export class Pipeline {
     const mayHold = false
     const round = await performAll(this.#host, [unit], {
       bytes: Buffer.alloc(0),
+      synced: false,
       mayHold,
       before: async () => undefined,
       columns: () => undefined,

@@ -52,10 +52,10 @@ function hidden(value: Buffer, { type, format, hides = '' }: ValuePlan, masker: 
   return Buffer.concat([value.subarray(0, 1), Buffer.from(words)])
 }
 
-/** What stands for a whole value, in the way that the rules of this name say; an expression has no rule of its own. */
+/** What stands for a whole value, in the way that the rules of this name say; `` for what has no rule of its own. */
 export function hiddenBy(name: string, text: string, masker: Masker): string {
-  const masked = masker.parameter(name, text)
-  return masked === text ? '[masked:field]' : masked
+  const masked = name === '' ? '' : masker.parameter(name, text)
+  return /^\[(?:masked|hash):[^[\]]*\]$/.test(masked) ? masked : '[masked:field]'
 }
 
 function replaced(value: Buffer, masker: Masker): Buffer {
