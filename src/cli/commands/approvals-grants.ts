@@ -134,7 +134,7 @@ async function breakGlass(
   const body = { connection, reason: choice.reason, duration: choice.for }
   const broken = await api.call<BrokenView>('/break-glass', { method: 'POST', body })
   if (options.json === true) return printJson(broken)
-  print(`${paint('red', 'the glass is broken')} on ${broken.connection}, until ${relativeTime(broken.until)}`)
+  print(`${paint('red', 'the glass is broken')} on ${broken.connection}, ends ${relativeTime(broken.until)}`)
   hint(`end it with: sallyport approvals break-glass-end ${broken.id}`)
 }
 
