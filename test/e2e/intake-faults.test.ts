@@ -1,9 +1,9 @@
 /** The practice intake at its worst, behind a whole gateway that is in use meanwhile. */
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, afterEach, before, beforeEach, test } from 'node:test'
 import type { IntakeFault } from '../../practice/datadog/intake.ts'
 import { spawnGateway } from '../support/child-gateway.ts'
-import { openGateway, type TestGateway } from '../support/gateway.ts'
+import { openGateway } from '../support/gateway.ts'
 import { until } from '../support/until.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
 import { createWorld, type World } from '../support/world.ts'
@@ -29,6 +29,8 @@ beforeEach(async () => {
   })
   headers = { authorization: `Bearer ${await world.token('batch-agent')}` }
 })
+
+afterEach(() => world.close())
 
 /** Sends so many requests, eight at a time. Gives how many were answered. */
 async function ask(url: string, paths: readonly string[]): Promise<number> {
@@ -74,11 +76,6 @@ async function assertDelivered(
   )
 }
 
-async function finish(gateway: TestGateway): Promise<void> {
-  await gateway.close()
-  await world.close()
-}
-
 const faults: readonly (readonly [name: string, fault: IntakeFault, times: number])[] = [
   ['down', { kind: 'down' }, 2],
   ['slow', { kind: 'slow', ms: 300 }, 2],
@@ -89,7 +86,7 @@ const faults: readonly (readonly [name: string, fault: IntakeFault, times: numbe
 ]
 
 test('P7: through each fault in turn the far end gets the whole log, in order', async () => {
-  const gateway = await openGateway(world)
+  await using gateway = await openGateway(world)
   for (const [name, fault, times] of faults) {
     world.intake.fail(fault, times)
     assert.equal(await ask(gateway.url, numbered(name, 40)), 40)
@@ -98,17 +95,14 @@ test('P7: through each fault in turn the far end gets the whole log, in order', 
   const [status] = gateway.running.services.export.status()
   assert.equal(status?.state, 'running')
   assert.equal(status?.counts.dead_lettered, 0)
-  await finish(gateway)
 })
 
 test('P7: one record in a thousand is poison: a stub goes in its place, and the log says so', async () => {
-  const gateway = await openGateway(world)
+  await using gateway = await openGateway(world)
   const isPoison = (record: Record<string, unknown>): boolean =>
     JSON.stringify(record).includes('/many/321') && JSON.stringify(record).includes('action.completed')
-  world.intake.fail({ kind: 'slow', ms: 1500 }, 1)
-  assert.equal(await ask(gateway.url, ['/first']), 1)
-  assert.equal(await ask(gateway.url, numbered('many', 500)), 500)
   world.intake.fail({ kind: 'poison', is: isPoison })
+  assert.equal(await ask(gateway.url, numbered('many', 500)), 500)
   const [noted] = await gateway.waitForEntries(1, each => each.kind === 'export.dead_lettered')
   await assertDelivered(() => gateway.entries())
   const entries = await gateway.entries()
@@ -119,11 +113,10 @@ test('P7: one record in a thousand is poison: a stub goes in its place, and the 
   assert.ok(stub !== undefined && !isPoison(stub.record))
   const [status] = gateway.running.services.export.status()
   assert.deepEqual([status?.state, status?.counts.dead_lettered], ['running', 1])
-  await finish(gateway)
 })
 
 test('P7: while the intake is down every request is answered; later everything arrives', async () => {
-  const gateway = await openGateway(world)
+  await using gateway = await openGateway(world)
   world.intake.fail({ kind: 'down' })
   const seen = upstream.seen.length
   assert.equal(await ask(gateway.url, numbered('meanwhile', 300)), 300)
@@ -136,17 +129,15 @@ test('P7: while the intake is down every request is answered; later everything a
   assert.match(metrics, /sallyport_export_lag_entries\{sink="intake"\} [1-9]\d\d/)
   world.intake.fail(undefined)
   await assertDelivered(() => gateway.entries())
-  await finish(gateway)
 })
 
 test('P7: killed while the intake was down: the next run ships what this one could not', async () => {
   world.intake.fail({ kind: 'down' })
-  const killed = await spawnGateway(world)
+  await using killed = await spawnGateway(world)
   assert.equal(await ask(killed.url, numbered('before', 50)), 50)
   await killed.kill()
   world.intake.fail(undefined)
-  const gateway = await openGateway(world)
+  await using gateway = await openGateway(world)
   await assertDelivered(() => gateway.entries())
   assert.ok(arrived().length > 100)
-  await finish(gateway)
 })
