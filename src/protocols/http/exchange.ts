@@ -5,7 +5,16 @@
 import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Cleared, Denial, Exchange, Patience, Recorded, Reply, Seal } from '../../gateway/exchange.ts'
+import type {
+  ActionPreview,
+  Cleared,
+  Denial,
+  Exchange,
+  Patience,
+  Recorded,
+  Reply,
+  Seal,
+} from '../../gateway/exchange.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { HttpAction } from './action.ts'
@@ -15,6 +24,7 @@ import { rewriteLocation } from './location.ts'
 import { bothMaskers, mergeReports, nothingMasked, once, recordedRequest } from './masks.ts'
 import { type Mirror, mirror } from './mirror.ts'
 import { addressesOf, type ExchangeParts, outgoingHead } from './outgoing.ts'
+import { previewAction } from './preview.ts'
 import { approvalStatus, denied, endsConnection, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
 import { Call, type CallRequest } from './upstream.ts'
@@ -24,6 +34,7 @@ export class HttpExchange implements Exchange {
   readonly #parts: ExchangeParts
   #abort: AbortController | undefined
   #mirror: Mirror | undefined
+  #requestMasker: Masker | undefined
   #call: Call | undefined
   #reply: MaskedHttpReply | undefined
   /** Ends the hold, where the call was held. */
@@ -62,6 +73,7 @@ export class HttpExchange implements Exchange {
   record(recorder: Recorder, given: Masker): void {
     const { head, body, unread } = this.#parts
     if (unread !== undefined) throw unread
+    this.#requestMasker = given
     const masker = this.#ownMasks(given)
     void recorder.write({
       from: 'client',
@@ -71,6 +83,11 @@ export class HttpExchange implements Exchange {
     if (!head.hasBody) return
     this.#mirror = mirror(recorder, masker, { type: head.contentType, encodings: head.encodings })
     if (body !== undefined) void this.#mirror.write(body.bytes)
+  }
+
+  async preview(): Promise<ActionPreview | undefined> {
+    const masker = this.#requestMasker
+    return masker === undefined ? undefined : await previewAction(this.#parts, masker)
   }
 
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {

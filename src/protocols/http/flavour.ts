@@ -67,6 +67,17 @@ export type Problem = Readonly<Record<string, unknown>> & {
   readonly code: string
 }
 
+/** How to tell what an operation would change. */
+export type PreviewPlan =
+  /** The body is the resource to be. */
+  | { readonly kind: 'create' }
+  /** A GET of `path` gives the resource. `volatile`: fields that change without anybody's doing. */
+  | {
+      readonly kind: 'update' | 'delete'
+      readonly path: string
+      readonly volatile: readonly string[]
+    }
+
 export interface Flavour {
   readonly settings: CommonSettings
   readonly credentials: CredentialPlaces
@@ -78,6 +89,8 @@ export interface Flavour {
   inject(operation: HttpOperation, secrets: Readonly<Record<string, string>>): Injection
   /** Where `check` may look: the bases whose hosts are dialled for `doctor`. */
   readonly upstreams: readonly UpstreamBase[]
+  /** Absent, or undefined: what an operation changes can't be told beforehand. */
+  previewOf?(operation: HttpOperation, target: HttpTarget): PreviewPlan | undefined
   /** Members to add to problem documents, so that native clients show the text (`{ errors: [...] }`). */
   problemMembers?(problem: Problem): Readonly<Record<string, unknown>>
 }

@@ -131,3 +131,26 @@ test('P11: a refusal reads as one of Datadog’s own errors', () => {
     errors: ['Denied by policy: ask first (rule r, entry e_1)'],
   })
 })
+
+test('what a change of one resource is compared with is a read of the same path', () => {
+  const planOf = (method: string, path: string) =>
+    flavour.previewOf?.(flavour.operationOf({ method, path }), { method, path })
+  assert.deepEqual(planOf('POST', '/api/v1/monitor'), { kind: 'create' })
+  assert.equal(planOf('PUT', '/api/v1/monitor/5')?.kind, 'update')
+  assert.equal(planOf('PATCH', '/api/v2/users/x')?.kind, 'update')
+  const removal = planOf('DELETE', '/api/v1/dashboard/abc-def')
+  assert.ok(removal?.kind === 'delete')
+  assert.deepEqual(
+    [removal.path, removal.volatile],
+    ['/api/v1/dashboard/abc-def', ['modified', 'modified_at']],
+  )
+  // Collections, searches, submissions, reads, and what nobody knows.
+  for (const [method, path] of [
+    ['DELETE', '/api/v1/dashboard'],
+    ['POST', '/api/v2/logs/events/search'],
+    ['POST', '/api/v2/series'],
+    ['GET', '/api/v1/monitor/5'],
+    ['PUT', '/api/v9/thing/5'],
+  ] as const)
+    assert.equal(planOf(method, path), undefined, `${method} ${path}`)
+})

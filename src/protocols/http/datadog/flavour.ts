@@ -5,6 +5,7 @@ import {
   type HttpOperation,
   type HttpTarget,
   type Injection,
+  type PreviewPlan,
   type Problem,
   type UpstreamBase,
   upstreamBase,
@@ -65,8 +66,34 @@ export function datadogFlavour(settings: DatadogSettings): Flavour {
     inject: (operation, secrets) => inject(kindOf(operation), secrets),
     // The rarer hosts are left out: a firewall that never lets them through is no fault of the connection.
     upstreams: [...new Set([bases.api, bases['http-intake.logs'], bases['event-management-intake']])],
+    previewOf,
     problemMembers: problem => ({ errors: [textOf(problem)] }),
   }
+}
+
+/** What Datadog changes in a resource by itself, or with every change of anything else. */
+const volatile = ['modified', 'modified_at']
+const volatileOfMonitors = [
+  ...volatile,
+  'matching_downtimes',
+  'overall_state',
+  'overall_state_modified',
+  'state',
+]
+
+/** Datadog's paths name resources: what a PUT, PATCH or DELETE acts on, a GET of the same path gives. */
+function previewOf(operation: HttpOperation, { method, path }: HttpTarget): PreviewPlan | undefined {
+  if (!operation.known || operation.template === undefined) return undefined
+  if (method === 'POST')
+    return /^v[12]\.create[A-Z]/.test(operation.operation) ? { kind: 'create' } : undefined
+  if (method !== 'PUT' && method !== 'PATCH' && method !== 'DELETE') return undefined
+  const read = findOperation('GET', path)?.operation
+  // A path without parameters is a collection; changing it says nothing of all that is in it.
+  if (read?.template !== operation.template || read.risk !== 'read' || !read.template.endsWith('}'))
+    return undefined
+  const kind = method === 'DELETE' ? 'delete' : 'update'
+  const isMonitor = operation.template.startsWith('/api/v1/monitor/')
+  return { kind, path, volatile: isMonitor ? volatileOfMonitors : volatile }
 }
 
 /** One base for each distinct URL, so that hosts behind one address share its pool. */
