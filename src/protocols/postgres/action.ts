@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { newId } from '../../id.ts'
 import type { Masker } from '../../masking/masker.ts'
 import type { Action, Risk } from '../../model/action.ts'
+import type { Judgement } from './judge.ts'
 import { formatOf } from './messages.ts'
 import type { Operation } from './operations.ts'
 import type { Unit } from './unit.ts'
@@ -120,8 +121,7 @@ function factsOf(
   { state, masker }: { readonly state: SessionState; readonly masker: Masker },
 ): Record<string, unknown> {
   const { judgement, bind } = unit
-  const statement = masker.text(judgement.normalized()).slice(0, longestStatement)
-  masker.takeReport()
+  const statement = shownStatement(judgement, masker)
   return {
     system: 'postgresql',
     instance: state.database,
@@ -132,4 +132,17 @@ function factsOf(
     ...(bind === undefined || bind.values.length === 0 ? {} : { values: bind.values.length }),
     backend_pid: state.pid,
   }
+}
+
+const shown = new WeakMap<Judgement, string>()
+
+/** Judgements are shared by all who send the same text, and masked once. */
+function shownStatement(judgement: Judgement, masker: Masker): string {
+  let statement = shown.get(judgement)
+  if (statement === undefined) {
+    statement = masker.text(judgement.normalized()).slice(0, longestStatement)
+    masker.takeReport()
+    shown.set(judgement, statement)
+  }
+  return statement
 }
