@@ -198,6 +198,14 @@ test('P2: what the entries say is checked: lost ends, doubled ends, gaps, counte
   }
 })
 
+test('P2: with a bundle missing the rest can not be told about, which is no evidence of tampering', async t => {
+  const log = await runLog(await temporary(t), { actions: 400 })
+  const files = await readFiles(log.directory)
+  files.delete('tile/entries/001')
+  const report = await verify({ from: memorySource(files), vkeys: [log.vkey], complete: true })
+  assert.deepEqual([report.exit, codes(report)], [2, ['bundle-missing']])
+})
+
 test('P3: receipts verify offline, and not after any change', async t => {
   const home = await temporary(t)
   const log = await runLog(home, { actions: 140 })

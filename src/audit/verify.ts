@@ -169,6 +169,7 @@ class Verification {
       head,
       findings: this.#findings,
       sizes: new Set(earlier.map(each => each.size)),
+      missing: bundle => pruned.miss(bundle),
       entry: (index, bytes, root) => {
         pruned.take(index, bytes)
         if (complete) check.take(index, bytes, root)
@@ -176,7 +177,7 @@ class Verification {
       progress: done => this.#options.progress?.(done, head.size),
     })
     this.#compareHeads(head, earlier, walked)
-    this.#notes.push(...pruned.judge(walked.missing, walked.roots, this.#findings))
+    this.#notes.push(...pruned.judge(walked.roots, this.#findings))
     const context = { source, head, policy: this.#policy, findings: this.#findings, used: walked.used }
     this.#notes.push(...(await checkLeftovers(context)))
     if (complete) await this.#finish(check)

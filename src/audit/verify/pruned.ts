@@ -17,9 +17,16 @@ interface Statement {
 
 export class PrunedStatements {
   readonly #statements: Statement[] = []
+  readonly #missing: number[] = []
 
-  /** To be called with each entry that is there. */
+  /** To be called with each full bundle that is not there. */
+  miss(bundle: number): void {
+    this.#missing.push(bundle)
+  }
+
+  /** To be called with each entry that is there, in order: a statement comes after what it is of. */
   take(entry: number, bytes: Buffer): void {
+    if (this.#missing.length === 0) return
     if (!bytes.includes(marker)) return
     const said = parse(bytes)
     if (said === undefined) return
@@ -29,13 +36,13 @@ export class PrunedStatements {
   }
 
   /**
-   * Bundles that are missing: by policy, where a statement covers them, or else a finding. `roots` has that of the
+   * The bundles that are missing: by policy, where a statement covers them, or else a finding. `roots` has that of the
    * entries before each bundle that follows a missing one. Gives a note where some went by policy.
    */
-  judge(missing: readonly number[], roots: ReadonlyMap<number, Buffer>, findings: Findings): string[] {
+  judge(roots: ReadonlyMap<number, Buffer>, findings: Findings): string[] {
     let removed = 0
     const covering = new Set<Statement>()
-    for (const index of missing) {
+    for (const index of this.#missing) {
       const statement = this.#statements.find(
         ({ from, to, entry }) => from <= index * full && (index + 1) * full <= to && to <= entry,
       )

@@ -2,9 +2,8 @@
  * Walks a published log from its first entry to its head: hashes every entry, and compares every tile and the root
  * with what comes out.
  */
-import { hash } from 'node:crypto'
 import type { Findings } from './findings.ts'
-import { Frontier } from './merkle.ts'
+import { Frontier, hashPrefixedLeaf, type HashText } from './merkle.ts'
 import type { Head } from './signed-note.ts'
 import type { Source } from './source.ts'
 
@@ -18,6 +17,11 @@ export interface WalkOptions {
   readonly sizes: ReadonlySet<number>
   /** Called with each entry in order; `bytes` is valid during the call. `root` gives that of all entries before. */
   readonly entry?: (index: number, bytes: Buffer, root: () => Buffer) => void
+  /**
+   * Called with each full bundle that is not there though its hashes are: by policy, or not. The root of all entries
+   * before the bundle that follows is among the roots.
+   */
+  readonly missing: (bundle: number) => void
   /** Called now and then with the number of entries done. */
   readonly progress?: (done: number) => void
 }
@@ -26,8 +30,6 @@ export interface WalkResult {
   /** Whether every leaf hash was there; if not, roots from the first gap on are absent. */
   readonly whole: boolean
   readonly roots: ReadonlyMap<number, Buffer>
-  /** Full bundles that are not there, though their hashes are: by policy, or not. */
-  readonly missing: readonly number[]
   /** Paths that were used, each with the width of it that counts. */
   readonly used: ReadonlyMap<string, number>
 }
@@ -58,10 +60,11 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
   const roots = new Map<number, Buffer>()
   const frontier = new Frontier()
   /** Hashes of the tile being filled, for each tile level. */
-  const pending: Buffer[][] = []
+  const pending: HashText[][] = []
   /** Tiles above the leaves that are complete and wait to be compared. */
-  const due: { level: number; index: number; hashes: Buffer[] }[] = []
-  const missing: number[] = []
+  const due: { level: number; index: number; hashes: HashText[] }[] = []
+  /** The last bundle that is not there. */
+  let missing = -2
   let whole = true
 
   const read = async (
@@ -84,8 +87,7 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     const offsets = entryOffsets(grown, width, false)
     return offsets && grown.subarray(0, offsets[width])
   }
-  const complete = (level: number, node: Buffer): void => {
-    if (level === 0 || level % 8 !== 0) return
+  const complete = (level: number, node: HashText): void => {
     const tile = level / 8
     const hashes = (pending[tile] ??= [])
     hashes.push(node)
@@ -97,13 +99,14 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     const bytes = await read(level, index, hashes.length)
     const path = pathOf(level, index, hashes.length)
     if (bytes === undefined) findings.add('missing', 'tile-missing', path)
-    else if (!bytes.equals(Buffer.concat(hashes))) findings.add('tampering', 'tile-differs', path)
+    else if (bytes.toString('latin1') !== hashes.join('')) findings.add('tampering', 'tile-differs', path)
   }
   const pair = (index: number): Promise<[Buffer | undefined, Buffer | undefined]> => {
     const width = Math.min(full, head.size - index * full)
     return Promise.all([read('entries', index, width), read(0, index, width)])
   }
 
+  const root = (): Buffer => frontier.root
   const bundles = Math.ceil(head.size / full)
   let next = bundles > 0 ? pair(0) : undefined
   for (let index = 0; index < bundles && whole; index++) {
@@ -111,17 +114,16 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     const [bundle, tile] = await next!
     next = index + 1 < bundles ? pair(index + 1) : undefined
     next?.catch(() => undefined)
-    if (missing.at(-1) === index - 1) roots.set(index * full, frontier.root)
-    if (bundle === undefined && tile !== undefined && width === full) missing.push(index)
+    if (missing === index - 1) roots.set(index * full, frontier.root)
+    if (bundle === undefined && tile !== undefined && width === full) options.missing((missing = index))
     const leaves = leavesOf({ index, width, bundle, tile }, options)
     whole = leaves !== undefined
-    for (const [i, leaf] of (leaves ?? []).entries()) {
+    const { hashes = [], entryAt } = leaves ?? {}
+    for (let i = 0; i < hashes.length; i++) {
       const seq = index * full + i
       if (options.sizes.has(seq)) roots.set(seq, frontier.root)
-      if (bundle !== undefined && options.entry !== undefined) {
-        options.entry(seq, leaf.entry ?? emptyEntry, () => frontier.root)
-      }
-      frontier.push(leaf.hash, complete)
+      if (entryAt !== undefined) options.entry?.(seq, entryAt(i), root)
+      frontier.push(hashes[i]!, complete)
     }
     for (const each of due.splice(0)) await compare(each)
     if (index % 64 === 0) options.progress?.(frontier.size)
@@ -134,14 +136,13 @@ export async function walk(options: WalkOptions): Promise<WalkResult> {
     roots.set(head.size, frontier.root)
   }
   options.progress?.(frontier.size)
-  return { whole, roots, missing, used }
+  return { whole, roots, used }
 }
 
-const emptyEntry = Buffer.alloc(0)
-
-interface Leaf {
-  readonly hash: Buffer
-  readonly entry?: Buffer
+interface Leaves {
+  readonly hashes: readonly HashText[]
+  /** Absent where only the tile is there. */
+  readonly entryAt?: (i: number) => Buffer
 }
 
 interface Read {
@@ -152,7 +153,7 @@ interface Read {
 }
 
 /** The leaves of one bundle, compared with their tile; from the tile alone where the bundle is missing or broken. */
-function leavesOf({ index, width, bundle, tile }: Read, { findings }: WalkOptions): Leaf[] | undefined {
+function leavesOf({ index, width, bundle, tile }: Read, { findings }: WalkOptions): Leaves | undefined {
   const bundlePath = pathOf('entries', index, width)
   const tilePath = pathOf(0, index, width)
   // A full bundle whose hashes are there may be gone by policy: who walks is told, and finds out.
@@ -167,20 +168,23 @@ function leavesOf({ index, width, bundle, tile }: Read, { findings }: WalkOption
   if (bundle !== undefined && offsets === undefined) findings.add('tampering', 'bundle-malformed', bundlePath)
   if (bundle === undefined || offsets === undefined) {
     if (tile === undefined) return undefined
-    const hashes = tile
-    return Array.from({ length: width }, (_, i) => ({ hash: hashes.subarray(i * 32, i * 32 + 32) }))
+    const all = tile.toString('latin1')
+    return { hashes: Array.from({ length: width }, (_, i) => all.slice(i * 32, i * 32 + 32)) }
   }
-  const leaves: Leaf[] = []
+  // A broken bundle leaves entries that no one hashed: what they say counts for nothing, and is not asked for.
+  const hashes: HashText[] = []
   for (let i = 0; i < width; i++) {
-    const end = offsets[i + 1]!
-    const entry = bundle.subarray(offsets[i]! + 2, end)
     // The byte before the entry (of its length, now known) becomes the 0x00 of a leaf, which spares a copy of each.
-    bundle[offsets[i]! + 1] = 0
-    const leaf = hash('sha256', bundle.subarray(offsets[i]! + 1, end), 'buffer')
-    if (tile !== undefined && tile.compare(leaf, 0, 32, i * 32, i * 32 + 32) !== 0) {
-      findings.add('tampering', 'entry-differs', `entry ${index * full + i} is not what its tile says`)
-    }
-    leaves.push({ hash: leaf, entry })
+    const at = offsets[i]! + 1
+    bundle[at] = 0
+    hashes.push(hashPrefixedLeaf(bundle.subarray(at, offsets[i + 1])))
   }
-  return leaves
+  if (tile !== undefined && tile.toString('latin1') !== hashes.join('')) {
+    const all = tile.toString('latin1')
+    for (const [i, leaf] of hashes.entries()) {
+      if (all.slice(i * 32, i * 32 + 32) !== leaf)
+        findings.add('tampering', 'entry-differs', `entry ${index * full + i} is not what its tile says`)
+    }
+  }
+  return { hashes, entryAt: i => bundle.subarray(offsets[i]! + 2, offsets[i + 1]) }
 }
