@@ -7,7 +7,8 @@ import { type Subject, subjectFacts, subjectKey } from '../model/subject.ts'
 import type { Session, Sessions } from './session.ts'
 
 interface Open {
-  readonly session: Session
+  /** With the subject as it was verified last: a newer token may bring other groups and another end. */
+  session: Session
   /** What its actions are matched by; absent for a session that its protocol opened by itself. */
   readonly key: string | undefined
   readonly startedAt: number
@@ -52,12 +53,12 @@ export class OpenSessions implements Sessions {
   resume(subject: Subject, target: Connection, client: ClientFacts): Session | Promise<Session> {
     const key = JSON.stringify([subjectKey(subject), target.name, client.ip])
     const running = this.#shared.get(key)
-    if (running instanceof Promise) return running.then(each => each.session)
+    if (running instanceof Promise) return running.then(each => asNow(each, subject))
     if (running !== undefined) {
       const over = running.session.target === target ? this.#overdue(running) : 'reconfigured'
       if (over === undefined) {
         running.lastUsed = this.#clock.now()
-        return running.session
+        return asNow(running, subject)
       }
       this.#end(running, over).catch(() => undefined)
     }
@@ -153,6 +154,12 @@ export class OpenSessions implements Sessions {
     if (now - each.lastUsed > this.#limits.idleMs) return 'idle'
     return now - each.startedAt > this.#limits.maxMs ? 'max-age' : undefined
   }
+}
+
+/** The session stays; who is judged and recorded is who asks now, never who asked first. */
+function asNow(running: Open, subject: Subject): Session {
+  if (running.session.subject !== subject) running.session = { ...running.session, subject }
+  return running.session
 }
 
 function entryFacts(session: Session): Record<string, unknown> {
