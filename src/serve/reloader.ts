@@ -66,7 +66,13 @@ export class Reloader {
       const next = await loadConfig(this.#loaded.file, protocols)
       await gateway.adopt(next)
       await table.apply(next.connections, services.audit)
-      const waiting = fixed.filter(key => !isDeepStrictEqual(next.config[key], this.#loaded.config[key]))
+      const waiting: string[] = fixed.filter(
+        key => !isDeepStrictEqual(next.config[key], this.#loaded.config[key]),
+      )
+      for (const key of ['notifiers', 'slack_link'] as const) {
+        if (!isDeepStrictEqual(next.config.approvals[key], this.#loaded.config.approvals[key]))
+          waiting.push(`approvals.${key}`)
+      }
       if (waiting.length > 0) logger.warn('restart needed', { sections: waiting })
       await services.audit.note('configuration.changed', { restart_needed: waiting })
       this.#loaded = { ...next, config: { ...next.config } }
