@@ -45,6 +45,7 @@ async function checkTrust(path: string, { source, policy, findings }: Context): 
     const keys =
       path === 'log.vkey' ? text.slice(0, -1).split('\n').map(parseVerifierKey) : parsePolicy(text).logs
     said = keys.map(each => each.vkey)
+    if (new Set(said).size < said.length) throw new TypeError('one key twice')
   } catch {
     return findings.add('tampering', 'trust-file', `${path} is malformed`)
   }
