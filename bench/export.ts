@@ -1,20 +1,31 @@
 /**
  * Events per second to a Datadog intake that takes 25 ms per call (DESIGN part 10: at least 2,000), and what shipping
- * costs the event loop meanwhile, since requests share it. `script/node bench/export.ts [entries] [ms]`
+ * costs the event loop meanwhile, since requests share it. `script/node bench/export.ts
+ * [--entries 50000] [--ms 25] [--keep]`
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
 import { Registry } from 'prom-client'
 import { systemClock } from '../src/clock.ts'
 import { sinksSection } from '../src/config/sinks.ts'
 import { createExport } from '../src/export/export.ts'
 import { samples } from '../src/export/testing/samples.ts'
+import { count, currentLoad, describeMachine, met, publish, table } from './support/report.ts'
 import { ShippedLog, ShippedState } from '../src/export/testing/shipped-log.ts'
 
-const entries = Number(process.argv[2] ?? 50_000)
-const latencyMs = Number(process.argv[3] ?? 25)
+const { values } = parseArgs({
+  options: {
+    entries: { type: 'string', default: '50000' },
+    ms: { type: 'string', default: '25' },
+    keep: { type: 'boolean', default: false },
+  },
+})
+const entries = Number(values.entries)
+const latencyMs = Number(values.ms)
+const bar = 2000
+const busyAtStart = currentLoad()
 
 async function startIntake(): Promise<{ url: string; bytes: () => number; close: () => void }> {
   let bytes = 0
@@ -29,7 +40,7 @@ async function startIntake(): Promise<{ url: string; bytes: () => number; close:
   return { url: `http://127.0.0.1:${port}/api/v2/logs`, bytes: () => bytes, close: () => server.close() }
 }
 
-async function measure(batchEvents: number): Promise<string> {
+async function measure(batchEvents: number): Promise<string[]> {
   const log = new ShippedLog()
   for (let written = 0; written < entries; written += 5000) {
     await log.grow(Math.min(5000, entries - written), samples['action.completed'])
@@ -69,13 +80,20 @@ async function measure(batchEvents: number): Promise<string> {
   const perEvent = ((used.user + used.system) / entries).toFixed(1)
   const p99 = (loop.percentile(99) / 1e6).toFixed(1)
   const wire = Math.round(intake.bytes() / entries)
-  return `| ${batchEvents} | ${rate} | ${perEvent} | ${wire} | ${p99} |`
+  return [count(batchEvents), count(rate), met(rate >= bar), perEvent, String(wire), p99]
 }
 
-console.log(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`)
-console.log(`${entries} entries, ${latencyMs} ms per call, one call in flight; the bar is 2,000 events/s`)
-console.log(
-  '| events per call | events/s | CPU us per event (both ends) | bytes per event, gzip | loop delay p99 ms |',
+const rows: string[][] = []
+for (const size of [100, 500, 1000]) rows.push(await measure(size))
+publish(
+  'export',
+  `# Export: events per second to a slow intake
+
+\`script/bench export\`. ${describeMachine(busyAtStart)}
+
+${count(entries)} entries to a Datadog intake that takes ${latencyMs} ms for each call, one call in flight; the bar of DESIGN part 10 is ${count(bar)} events/s. CPU is of both ends, which are one process here.
+
+${table(['events per call', 'events/s', 'bar', 'CPU per event, µs', 'bytes per event, gzip', 'p99 of loop delay, ms'], rows)}
+`,
+  values.keep,
 )
-console.log('|---|---|---|---|---|')
-for (const size of [100, 500, 1000]) console.log(await measure(size))

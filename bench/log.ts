@@ -1,5 +1,6 @@
 /**
- * Durable appends: `script/node bench/log.ts [--seconds N] [--directory PATH]`. The audit log with so many waiters, each
+ * Durable appends: `script/node bench/log.ts [--seconds N] [--directory PATH]
+ * [--keep]`. The audit log with so many waiters, each
  * of which asks for its next entry when the last is durable, beside what the disk gives a bare loop of write and
  * fdatasync on a file that was filled before, in the same run. On a disk whose sync is not honest it measures the CPU.
  */
@@ -9,9 +10,14 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openAudit } from '../src/audit/log.ts'
 import { openEmbeddedStorage } from '../src/storage/embedded/storage.ts'
+import { count, currentLoad, describeMachine, met, publish, table } from './support/report.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '2' }, directory: { type: 'string', default: tmpdir() } },
+  options: {
+    seconds: { type: 'string', default: '2' },
+    directory: { type: 'string', default: tmpdir() },
+    keep: { type: 'boolean', default: false },
+  },
 })
 const durationMs = Number(values.seconds) * 1000
 const entryBytes = 700
@@ -89,6 +95,8 @@ async function measureLog(directory: string, waiters: number): Promise<Row> {
   return row
 }
 
+const bar = 100_000
+const busyAtStart = currentLoad()
 const directory = mkdtempSync(join(values.directory, 'sallyport-bench-'))
 try {
   const rows: Row[] = []
@@ -96,12 +104,25 @@ try {
     rows.push(measureCeiling(directory, waiters))
     rows.push(await measureLog(directory, waiters))
   }
-  console.log('| | appends/s | p50 ms | p99 ms | of the ceiling |\n|---|---|---|---|---|')
-  rows.forEach(({ what, perSecond, p50, p99 }, i) => {
+  const figures = rows.map(({ what, perSecond, p50, p99 }, i) => {
     const share = i % 2 === 0 ? '' : `${Math.round((perSecond * 100) / rows[i - 1]!.perSecond)} %`
-    const numbers = [Math.round(perSecond).toLocaleString('en'), p50.toFixed(3), p99.toFixed(3)]
-    console.log(`| ${what} | ${numbers.join(' | ')} | ${share} |`)
+    return [what, count(perSecond), p50.toFixed(3), p99.toFixed(3), share]
   })
+  const best = rows.at(-1)!.perSecond
+  publish(
+    'log',
+    `# The log: durable appends per second
+
+\`script/bench log\`. ${describeMachine(busyAtStart)}
+
+Entries of some ${entryBytes} bytes, each caller asks for its next when its last is durable; beside it, in the same run, what the disk gives a bare loop of write and fdatasync of as many. A host that caches answers fdatasync sooner than a disk would: read it as a ceiling of the CPU.
+
+${table(['', 'appends/s', 'p50, ms', 'p99, ms', 'of the ceiling'], figures)}
+
+The bar of DESIGN part 10 is ${count(bar)} with 256 waiting: ${count(best)}, ${met(best >= bar)}.
+`,
+    values.keep,
+  )
 } finally {
   rmSync(directory, { recursive: true })
 }

@@ -196,11 +196,11 @@ export async function startBenchGateway(options: GatewayOptions): Promise<BenchG
     ...options.change,
   }
   await writeFile(file, stringify(config))
-  const command = [
-    process.execPath,
-    ...(options.node ?? []),
-    join(import.meta.dirname, '../../src/cli/main.ts'),
-  ]
+  const root = join(import.meta.dirname, '../..')
+  const command =
+    options.node === undefined
+      ? [join(root, 'script/sallyport')]
+      : [process.execPath, ...options.node, join(root, 'src/cli/main.ts')]
   const log = join(directory, 'sallyport.log')
   const env = {
     BENCH_API_KEY: '0123456789abcdef0123456789abcdef',
