@@ -42,6 +42,8 @@ export const defaultLimits: ServerLimits = {
   resets: 200,
 }
 
+const keepAliveProbesMs = 30_000
+
 export interface ServerOptions {
   /** PEM; present: TLS with HTTP/2 and HTTP/1.1. */
   readonly tls?: {
@@ -75,6 +77,8 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   let closing = false
   const track = (socket: Socket): void => {
     sockets.add(socket)
+    // A held call says nothing for minutes: probes keep it alive in NAT tables, and find out that a client is gone.
+    socket.setKeepAlive(true, keepAliveProbesMs)
     socket.on('close', () => sockets.delete(socket))
   }
   server.on('connection', track)
