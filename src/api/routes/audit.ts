@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { makeReceipt } from '../../audit/receipt.ts'
 import { GatewayError } from '../../errors.ts'
@@ -97,6 +99,32 @@ export const auditRoutes = [
         query = { ...query, after: page.next }
       }
       response.end()
+      return streamed
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/audit/blobs/{hash}',
+    id: 'blobs.get',
+    summary:
+      'A recording as it is kept: the ciphertext that entries name by its hash. It proves itself, and says nothing without a key',
+    permission: 'auditor',
+    audit: 'audit.read',
+    params: z.object({
+      hash: z
+        .string()
+        .regex(/^sha256:[0-9a-f]{64}$/)
+        .describe('As in `recording.blob` of an entry'),
+    }),
+    responses: { 200: { description: 'The ciphertext', type: 'application/octet-stream' } },
+    async handler(call) {
+      const { services, params, response } = call
+      await noteReading(call, 'blobs')
+      const blob = await services.storage.log.streamBlob(params.hash)
+      if (blob === undefined)
+        throw new GatewayError('not-found', { detail: 'no such recording, or it is past its time' })
+      response.setHeader('content-type', 'application/octet-stream')
+      await pipeline(Readable.from(blob), response)
       return streamed
     },
   }),

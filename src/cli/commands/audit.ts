@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
 import { connect, lines } from '../client.ts'
+import { BlobFolder } from '../fetch-blobs.ts'
 import { entryLine, entryText } from '../entry-text.ts'
 import { globals } from '../globals.ts'
 import { hint, print, printJson } from '../output.ts'
@@ -142,15 +143,37 @@ async function show(index: string, _: unknown, command: Command): Promise<void> 
 }
 
 async function exportEntries(
-  filters: Filters & { readonly output?: string },
+  filters: Filters & { readonly output?: string; readonly blobs?: string },
   command: Command,
 ): Promise<void> {
-  const stream = await (await connect(globals(command))).stream('/audit/export', { query: query(filters) })
-  if (filters.output === undefined) {
-    for await (const chunk of stream) process.stdout.write(chunk)
+  const { output, blobs } = filters
+  const api = await connect(globals(command))
+  const folder = blobs === undefined ? undefined : new BlobFolder(api, blobs)
+  const entries = passing(await api.stream('/audit/export', { query: query(filters) }), folder)
+  if (output === undefined) {
+    for await (const chunk of entries) process.stdout.write(chunk)
   } else {
-    await pipeline(stream, createWriteStream(filters.output, { mode: 0o600 }))
-    hint(`wrote ${filters.output}`)
+    await pipeline(entries, createWriteStream(output, { mode: 0o600 }))
+    hint(`wrote ${output}`)
+  }
+  if (folder !== undefined) {
+    hint(`fetched ${folder.fetched} recordings into ${blobs}, encrypted as they are kept`)
+    if (folder.missing > 0) hint(`${folder.missing} recordings are not there any more`)
+  }
+}
+
+/** The entries as they come; with a folder, a line at a time, each after the recording that it names. */
+async function* passing(
+  stream: AsyncIterable<Buffer>,
+  folder: BlobFolder | undefined,
+): AsyncGenerator<Uint8Array | string> {
+  if (folder === undefined) {
+    yield* stream
+    return
+  }
+  for await (const line of lines(stream)) {
+    if (line !== '') await folder.take(JSON.parse(line) as Entry)
+    yield `${line}\n`
   }
 }
 
@@ -184,6 +207,7 @@ export function auditCommand(program: Command): void {
       .description('Write all matching entries as NDJSON, exactly as they are in the log'),
   )
     .option('-o, --output <file>', 'write to a file')
+    .option('--blobs <directory>', 'also fetch the recordings they name, as ciphertext, for `verify --blobs`')
     .action(exportEntries)
   audit
     .command('receipt <index>')
