@@ -109,7 +109,10 @@ test('many who ask at once for one answer get it once', async () => {
   const address = locationOf(await create('Raced'))
   await cam.approveNext()
   const statuses = await Promise.all(Array.from({ length: 8 }, async () => (await look(address)).status))
-  assert.deepEqual(statuses.toSorted((a, b) => a - b), [200, ...Array.from({ length: 7 }, () => 410)])
+  assert.deepEqual(
+    statuses.toSorted((a, b) => a - b),
+    [200, ...Array.from({ length: 7 }, () => 410)],
+  )
   assert.equal(made('Raced'), 1)
 })
 
@@ -168,4 +171,23 @@ test('P2: what was kept runs after a restart', async () => {
   assert.equal(made('Kept over a restart 7f3c1e'), 1)
   assert.equal((await look(gateway.url + path)).status, 410)
   assert.deepEqual(await gateway.running.services.storage.state.list('deferred-call'), [])
+})
+
+test('what was kept under a policy that changed since is asked about anew, at another address', async () => {
+  const accepted = await create('Asked anew')
+  const first = await told(accepted)
+  const { policy } = world.config
+  const [rule] = policy!.rules!
+  await cam.approveNext()
+  await world.configure({ policy: { ...policy, rules: [{ ...rule!, description: 'Another text' }] } })
+  assert.equal(await gateway.running.reload(), true)
+  const outdated = await look(locationOf(accepted))
+  assert.equal(outdated.status, 202)
+  const second = await told(outdated)
+  assert.notEqual(second.approval.id, first.approval.id)
+  assert.equal(made('Asked anew'), 0)
+  assert.equal((await look(locationOf(accepted))).status, 403)
+  await cam.approveNext()
+  assert.equal((await look(locationOf(outdated))).status, 200)
+  assert.equal(made('Asked anew'), 1)
 })

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { parse } from 'yaml'
+import { builtinProfiles } from './hold-profiles.ts'
 import { Holds } from './patience.ts'
 import type { RequestHead } from './request.ts'
 import { parseCommonSettings } from './settings.ts'
@@ -72,4 +75,11 @@ test('beyond so many calls or bytes nothing is held, and room comes back', () =>
   assert.ok(held(100))
   leaveToo()
   assert.deepEqual(some.held, { calls: 0, bytes: 0 })
+})
+
+test('what the guide shows is valid, and its table is that of the built-in profiles', async () => {
+  const guide = await readFile(new URL('../../../docs/guides/approvals-http.md', import.meta.url), 'utf8')
+  const { hold } = parse(/```yaml\n([^]*?)```/.exec(guide)![1]!) as { hold: Record<string, unknown> }
+  assert.equal(holds(hold).patience(client({ agent: 'my-agent/1' }), 0).holdMs, 120_000)
+  for (const { agent } of builtinProfiles) assert.ok(guide.includes(`\`${agent}\``), agent)
 })

@@ -64,6 +64,8 @@ export async function previewAction(
   const plan = flavour.previewOf?.(operation, { method: parts.head.method, path: parts.head.judged })
   try {
     if (plan === undefined) return undefined
+    // What it masked of the request is no part of what the read's entry counts.
+    masker.takeReport()
     const own = ownMasks(parts, masker)
     if (plan.kind === 'create') return { kind: 'create', ...describeState(own.json(asked), 'after') }
     const read = await readState(parts, { path: plan.path, masker: own })
