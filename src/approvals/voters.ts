@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { ApprovalTerms } from '../model/decision.ts'
-import type { Principal, Subject, SubjectFacts } from '../model/subject.ts'
+import { type Principal, samePerson, type Subject, type SubjectFacts } from '../model/subject.ts'
 import type { Vote } from './approval.ts'
 
 /** What is voted on: who asks, and by which terms it is decided. */
@@ -72,15 +72,6 @@ function approvals(terms: Question['terms'], voters: readonly (readonly string[]
     return false
   }
   return voters.filter((_, voter) => place(voter, new Set())).length
-}
-
-/**
- * The same person by issuer and id, or by an e-mail address that both issuers vouch for: someone known to two issuers
- * must not approve with one what they asked with the other.
- */
-export function samePerson(a: Principal, b: Principal): boolean {
-  if (a.issuer === b.issuer && a.id === b.id) return true
-  return a.email !== undefined && b.email !== undefined && a.email.toLowerCase() === b.email.toLowerCase()
 }
 
 /**

@@ -32,7 +32,9 @@ function extras(entry: Entry): string {
       ? undefined
       : `${String(entry.approval['id'])} ${String(entry.approval['state'])}`,
     entry.error === undefined ? undefined : paint('red', entry.error.code),
-    typeof entry['reason'] === 'string' && entry['reason'] !== entry.decision?.reason ? entry['reason'] : undefined,
+    typeof entry['reason'] === 'string' && entry['reason'] !== entry.decision?.reason
+      ? entry['reason']
+      : undefined,
   ]
   return parts.filter(part => part !== undefined).join('  ')
 }

@@ -36,6 +36,15 @@ export function subjectKey(subject: Subject): string {
   return JSON.stringify([subject.issuer, subject.id, subject.kind, acted?.issuer ?? '', acted?.id ?? ''])
 }
 
+/**
+ * The same person by issuer and id, or by an e-mail address that both issuers vouch for: someone known to two issuers
+ * must not approve with one what they asked with the other.
+ */
+export function samePerson(a: Principal, b: Principal): boolean {
+  if (a.issuer === b.issuer && a.id === b.id) return true
+  return a.email !== undefined && b.email !== undefined && a.email.toLowerCase() === b.email.toLowerCase()
+}
+
 /** The name people see: e-mail, else name, else id. */
 export function displayName(principal: Principal): string {
   return principal.email ?? principal.name ?? principal.id

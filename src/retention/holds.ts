@@ -7,7 +7,7 @@ import type { Entry } from '../audit/events.ts'
 import type { Clock } from '../clock.ts'
 import { GatewayError } from '../errors.ts'
 import { newId } from '../id.ts'
-import { type Principal, type Subject, type SubjectFacts, subjectFacts } from '../model/subject.ts'
+import { samePerson, type Subject, type SubjectFacts, subjectFacts } from '../model/subject.ts'
 import type { StateStore } from '../storage/storage.ts'
 import { isAbout, type RecordedSession } from './recorded-session.ts'
 
@@ -133,10 +133,4 @@ export class LegalHolds {
 /** Names the session at the top of the entry, where a search by session finds it. */
 function sessionOf(on: HoldScope): { session?: string } {
   return 'session' in on ? { session: on.session } : {}
-}
-
-/** By issuer and id, or by an e-mail address that both issuers vouch for. */
-function samePerson(a: Principal, b: Principal): boolean {
-  if (a.issuer === b.issuer && a.id === b.id) return true
-  return a.email !== undefined && b.email !== undefined && a.email.toLowerCase() === b.email.toLowerCase()
 }

@@ -1,7 +1,7 @@
+import { samePerson } from '../../model/subject.ts'
 import { z } from 'zod'
 import type { BrokenGlass } from '../../approvals/break-glass.ts'
 import type { Grant, GrantedTo } from '../../approvals/grants.ts'
-import { samePerson } from '../../approvals/voters.ts'
 import { GatewayError } from '../../errors.ts'
 import { duration } from '../../config/units.ts'
 import { type Caller, route } from '../route.ts'

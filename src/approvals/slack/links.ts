@@ -6,9 +6,8 @@ import { randomBytes } from 'node:crypto'
 import type { Audit } from '../../audit/audit.ts'
 import type { Clock } from '../../clock.ts'
 import { GatewayError } from '../../errors.ts'
-import { type Subject, subjectFacts } from '../../model/subject.ts'
+import { samePerson, type Subject, subjectFacts } from '../../model/subject.ts'
 import type { StateStore } from '../../storage/storage.ts'
-import { samePerson } from '../voters.ts'
 
 export interface SlackUser {
   readonly team: string
