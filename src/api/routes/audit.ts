@@ -89,6 +89,8 @@ export const auditRoutes = [
       let query = { ...entryQuery(call.query), limit: exportPage }
       // What is written while the export runs is not part of it, or a busy log would never end.
       const end = storage.log.size
+      // The index is behind the log by some milliseconds; an export that ended there would lack the newest entries.
+      await storage.index.whenIndexed(end)
       for (;;) {
         const page = await storage.index.search(query)
         const lines = page.entries
