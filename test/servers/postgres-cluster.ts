@@ -40,7 +40,9 @@ export async function startCluster(bin: string): Promise<Cluster> {
   const root = userInfo().uid === 0
   if (root) await run('chown', ['postgres', directory])
   const as = (program: string, args: readonly string[]): [string, string[]] =>
-    root ? ['runuser', ['-u', 'postgres', '--', join(bin, program), ...args]] : [join(bin, program), [...args]]
+    root
+      ? ['runuser', ['-u', 'postgres', '--', join(bin, program), ...args]]
+      : [join(bin, program), [...args]]
   const exec = async (program: string, args: readonly string[]): Promise<void> => {
     await run(...as(program, args), { cwd: directory })
   }

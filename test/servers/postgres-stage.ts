@@ -1,7 +1,9 @@
 /** A gateway before a real PostgreSQL, with a database that has something to hide. */
 import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Entry } from '../../src/audit/events.ts'
+import { testCertificate } from '../../src/protocols/http/test-certificate.ts'
 import { openGateway, type TestGateway } from '../support/gateway.ts'
 import { type ConfigInput, createWorld, type World } from '../support/world.ts'
 import { type Cluster, startCluster } from './postgres-cluster.ts'
@@ -27,6 +29,8 @@ export interface Reach {
   readonly user: string
   readonly password: string
   readonly database: string
+  /** `sslmode` of PostgreSQL's own programs; default: as they do. */
+  readonly sslmode?: string
 }
 
 export interface Ran {
@@ -36,7 +40,12 @@ export interface Ran {
 }
 
 /** Runs one of PostgreSQL's own programs (or any) against it. */
-export function program(stage: Stage, name: string, reach: Reach, args: readonly string[], input = ''): Promise<Ran> {
+export function program(
+  stage: Stage,
+  name: string,
+  of: { readonly reach: Reach; readonly args: readonly string[]; readonly input?: string },
+): Promise<Ran> {
+  const { reach, args, input = '' } = of
   return new Promise(resolve => {
     const child = execFile(
       join(stage.cluster.bin, name),
@@ -50,10 +59,12 @@ export function program(stage: Stage, name: string, reach: Reach, args: readonly
           PGPASSWORD: reach.password,
           PGDATABASE: reach.database,
           PGCONNECT_TIMEOUT: '10',
+          ...(reach.sslmode === undefined ? {} : { PGSSLMODE: reach.sslmode }),
         },
         maxBuffer: 64 * 1024 * 1024,
       },
-      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+      (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
     )
     child.stdin?.end(input)
   })
@@ -61,7 +72,7 @@ export function program(stage: Stage, name: string, reach: Reach, args: readonly
 
 /** psql without its start-up file, stopping at nothing. */
 export function psql(stage: Stage, reach: Reach, text: string): Promise<Ran> {
-  return program(stage, 'psql', reach, ['-X', '-At', '-v', 'VERBOSITY=verbose'], text)
+  return program(stage, 'psql', { reach, args: ['-X', '-At', '-v', 'VERBOSITY=verbose'], input: text })
 }
 
 type Rules = NonNullable<NonNullable<ConfigInput['policy']>['rules']>
@@ -71,10 +82,27 @@ export const openRules: Rules = [
   { name: 'all', effect: 'allow', risks: ['read', 'write', 'delete', 'admin'] },
   { name: 'named', effect: 'allow', operations: ['DO', 'UNPARSEABLE', 'FETCH'], unknown: true },
   { name: 'tables-stay', effect: 'deny', operations: ['DROP TABLE'], message: 'Tables stay.' },
-  { name: 'where', effect: 'deny', operations: ['DELETE', 'UPDATE'], when: '!request.where', message: 'Say which rows.' },
+  {
+    name: 'where',
+    effect: 'deny',
+    operations: ['DELETE', 'UPDATE'],
+    when: '!request.where',
+    message: 'Say which rows.',
+  },
   { name: 'no-payroll', effect: 'deny', operations: ['*'], when: '"payroll" in request.tables' },
-  { name: 'ask', effect: 'require_approval', operations: ['TRUNCATE'], approval: { approvers: ['group:security'] } },
-  { name: 'masks', effect: 'allow', connections: { names: ['masked'] }, risks: ['read', 'write'], mask: ['people'] },
+  {
+    name: 'ask',
+    effect: 'require_approval',
+    operations: ['TRUNCATE'],
+    approval: { approvers: ['group:security'] },
+  },
+  {
+    name: 'masks',
+    effect: 'allow',
+    connections: { names: ['masked'] },
+    risks: ['read', 'write'],
+    mask: ['people'],
+  },
 ]
 
 export async function openStage(bin: string, change: { readonly rules?: Rules } = {}): Promise<Stage> {
@@ -101,16 +129,29 @@ export async function openStage(bin: string, change: { readonly rules?: Rules } 
     credential: { password },
     ...more,
   })
-  const names = ['orders', 'readonly', 'masked', 'plain']
+  const names = ['orders', 'readonly', 'masked', 'plain', 'tls']
+  const tls = { certificate: join(world.directory, 'tls.crt'), key: join(world.directory, 'tls.key') }
+  await writeFile(tls.certificate, testCertificate.cert)
+  await writeFile(tls.key, testCertificate.key, { mode: 0o600 })
   await world.configure({
-    listen: [{ address: '127.0.0.1:0' }, ...names.map(name => ({ address: '127.0.0.1:0', connection: name }))],
+    listen: [
+      { address: '127.0.0.1:0' },
+      ...names.map(name => ({
+        address: '127.0.0.1:0',
+        connection: name,
+        ...(name === 'tls' ? { tls } : {}),
+      })),
+    ],
     connections: [
       connection('orders', {}),
       connection('readonly', { read_only: true }),
       connection('masked', {}),
       connection('plain', { tls: { mode: 'disable' } }),
+      connection('tls', { require_tls: true }),
     ],
-    masking: { profiles: { people: { detectors: ['email'], keys: ['customers.email', 'customers.name', 'phone'] } } },
+    masking: {
+      profiles: { people: { detectors: ['email'], keys: ['customers.email', 'customers.name', 'phone'] } },
+    },
     policy: { rules: change.rules ?? openRules },
   } as Partial<ConfigInput>)
   const gateway = await openGateway(world)
@@ -128,7 +169,13 @@ export async function openStage(bin: string, change: { readonly rules?: Rules } 
     gateway,
     token,
     to: reach,
-    direct: { host: '127.0.0.1', port: cluster.port, user: 'app', password: upstreamPassword, database: 'orders' },
+    direct: {
+      host: '127.0.0.1',
+      port: cluster.port,
+      user: 'app',
+      password: upstreamPassword,
+      database: 'orders',
+    },
     ended: (count, is) => gateway.waitForEntries(count, is),
     async [Symbol.asyncDispose]() {
       await gateway.close()

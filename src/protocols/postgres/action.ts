@@ -80,7 +80,7 @@ export class PostgresAction implements Action {
         types ?? [],
         bind?.resultFormats ?? [],
         maxRows,
-        [...changed].sort(),
+        [...changed].toSorted(([a], [b]) => (a < b ? -1 : 1)),
       ]),
     )
   }

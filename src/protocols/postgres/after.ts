@@ -1,4 +1,5 @@
 /** What a statement that the server has carried out means for the gateway's own picture of the session. */
+import { hash } from 'node:crypto'
 import type { Host } from './host.ts'
 import type { Unit } from './unit.ts'
 
@@ -9,30 +10,36 @@ export function isMeaningful(name: string): boolean {
   return meaningful.has(name)
 }
 
-export function afterStatement(host: Host, { judgement, inner }: Unit): void {
+/** `alone`: it was in no transaction, so that what it set stays set. */
+export function afterStatement(host: Host, { judgement }: Unit, alone: boolean): void {
   const { statements, state, catalogue } = host
   const { role, settings, operations } = judgement
+  const set = (name: string, value: string): void => {
+    const before = state.changed.get(name)
+    // A rollback may bring back what was: an approver is shown all that may hold.
+    state.changed.set(name, alone || before === undefined ? value : shortened(`${before} or ${value}`))
+  }
   for (const { name, value } of settings) {
-    if (name === '*') for (const each of meaningful) state.changed.delete(each)
-    else if (meaningful.has(name)) state.changed.set(name, value ?? '')
+    if (name === '*') for (const each of state.changed.keys()) set(each, 'default')
+    else if (meaningful.has(name)) set(name, value ?? 'default')
   }
   if (operations.some(each => /^(?:CREATE|ALTER|DROP|SELECT INTO|DO|CALL)/.test(each.name)))
     catalogue.forget()
-  switch (role.kind) {
-    case 'prepare':
-      statements.prepare(role.name, { judgement, types: [] })
-      return statements.confirm(role.name)
-    case 'deallocate':
-      return statements.deallocate(role.name)
-    case 'discard':
-      state.changed.clear()
-      statements.deallocate(undefined)
-      return statements.closeCursors()
-    case 'declare':
-      return statements.declare(role.name, judgement)
-    case 'close':
-      return role.name === undefined ? statements.closeCursors() : statements.closePortal(role.name)
-    default:
-      if (inner !== undefined) return
+  if (role.kind === 'prepare') {
+    statements.prepare(role.name, { judgement, types: [] })
+    statements.confirm(role.name)
+  } else if (role.kind === 'deallocate') statements.deallocate(role.name)
+  else if (role.kind === 'declare') statements.declare(role.name, judgement)
+  else if (role.kind === 'close') {
+    if (role.name === undefined) statements.closeCursors()
+    else statements.closePortal(role.name)
+  } else if (role.kind === 'discard') {
+    state.changed.clear()
+    statements.deallocate(undefined)
+    statements.closeCursors()
   }
+}
+
+function shortened(text: string): string {
+  return text.length <= 500 ? text : `sha256:${hash('sha256', text)}`
 }

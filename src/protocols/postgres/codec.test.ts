@@ -1,8 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cstring, FrameError, FrameReader, int32, message, PayloadReader, takeStartupPacket } from './codec.ts'
-import { dataRow, formatOf, readBind, readDataRow, readParse, readReport, readRowDescription, writeReport } from './messages.ts'
+import {
+  cstring,
+  FrameError,
+  FrameReader,
+  int32,
+  message,
+  PayloadReader,
+  takeStartupPacket,
+} from './codec.ts'
+import {
+  dataRow,
+  formatOf,
+  readBind,
+  readDataRow,
+  readParse,
+  readReport,
+  readRowDescription,
+  writeReport,
+} from './messages.ts'
 
 const frames = fc.array(
   fc.record({ type: fc.constantFrom('Q', 'P', 'D', 'd', 'Z'), payload: fc.uint8Array({ maxLength: 300 }) }),
@@ -20,20 +37,28 @@ function* pieces(bytes: Buffer, sizes: readonly number[]): Generator<Buffer> {
 
 test('P12: messages come out as they went in, however the stream was cut', () => {
   fc.assert(
-    fc.property(frames, fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 5 }), (given, sizes) => {
-      const sent = given.map(({ type, payload }) => message(type, Buffer.from(payload)))
-      const reader = new FrameReader(() => 1000)
-      const out: Buffer[] = []
-      for (const piece of pieces(Buffer.concat(sent), sizes)) {
-        reader.push(piece)
-        for (let peeked = reader.peek(), each = reader.take(); each !== undefined; peeked = reader.peek(), each = reader.take()) {
-          assert.equal(peeked, each.type)
-          out.push(Buffer.from(each.bytes))
+    fc.property(
+      frames,
+      fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 5 }),
+      (given, sizes) => {
+        const sent = given.map(({ type, payload }) => message(type, Buffer.from(payload)))
+        const reader = new FrameReader(() => 1000)
+        const out: Buffer[] = []
+        for (const piece of pieces(Buffer.concat(sent), sizes)) {
+          reader.push(piece)
+          for (
+            let peeked = reader.peek(), each = reader.take();
+            each !== undefined;
+            peeked = reader.peek(), each = reader.take()
+          ) {
+            assert.equal(peeked, each.type)
+            out.push(Buffer.from(each.bytes))
+          }
         }
-      }
-      assert.deepEqual(out, sent)
-      assert.equal(reader.held, 0)
-    }),
+        assert.deepEqual(out, sent)
+        assert.equal(reader.held, 0)
+      },
+    ),
   )
 })
 
@@ -42,7 +67,10 @@ test('P12: a length over the cap is refused before its bytes are waited for', ()
   reader.push(message('Q', Buffer.alloc(96)))
   assert.equal(reader.take()?.type, 'Q')
   reader.push(Buffer.concat([Buffer.from('Q'), int32(101)]))
-  assert.throws(() => reader.take(), error => error instanceof FrameError && error.tooLong)
+  assert.throws(
+    () => reader.take(),
+    error => error instanceof FrameError && error.tooLong,
+  )
   for (const length of [0, 3, -1]) {
     const broken = new FrameReader(() => 100)
     broken.push(Buffer.concat([Buffer.from('Z'), int32(length)]))
@@ -64,13 +92,20 @@ test('P6: no bytes make a reader of messages do anything but read or throw Frame
 })
 
 test('rows and reports are written as they were read', () => {
-  const value = fc.oneof(fc.constant(null), fc.uint8Array({ maxLength: 50 }).map(each => Buffer.from(each)))
+  const value = fc.oneof(
+    fc.constant(null),
+    fc.uint8Array({ maxLength: 50 }).map(each => Buffer.from(each)),
+  )
   fc.assert(
     fc.property(fc.array(value, { maxLength: 20 }), values => {
       assert.deepEqual(readDataRow(dataRow(values)), values)
     }),
   )
-  const fields = new Map([['S', 'ERROR'], ['C', '42501'], ['M', 'ünïcode']])
+  const fields = new Map([
+    ['S', 'ERROR'],
+    ['C', '42501'],
+    ['M', 'ünïcode'],
+  ])
   assert.deepEqual(readReport(writeReport('E', fields)), fields)
 })
 
@@ -81,8 +116,12 @@ test('formats are given for none, for all, or for each', () => {
 test('P12: the first packet is bounded, and waits until it is whole', () => {
   const packet = Buffer.concat([int32(196608), cstring('user'), cstring('x'), Buffer.of(0)])
   const whole = Buffer.concat([int32(packet.length + 4), packet])
-  for (let cut = 0; cut < whole.length; cut++) assert.equal(takeStartupPacket(whole.subarray(0, cut)), undefined)
-  assert.deepEqual(takeStartupPacket(Buffer.concat([whole, Buffer.from('rest')])), { packet, rest: Buffer.from('rest') })
+  for (let cut = 0; cut < whole.length; cut++)
+    assert.equal(takeStartupPacket(whole.subarray(0, cut)), undefined)
+  assert.deepEqual(takeStartupPacket(Buffer.concat([whole, Buffer.from('rest')])), {
+    packet,
+    rest: Buffer.from('rest'),
+  })
   for (const length of [0, 7, 10_001, -1]) assert.throws(() => takeStartupPacket(int32(length)), FrameError)
 })
 

@@ -56,6 +56,10 @@ export class PostgresConnection implements OpenConnection {
     this.#settings = connection.settings as PostgresSettings
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.#catalogue = new Catalogue(this.#settings)
+    gateway.sessions.onEnd?.(session => {
+      for (const { host } of this.#running.values())
+        if (host.session === session) leave(host, 'the session was ended')
+    })
   }
 
   readonly wire = (socket: Duplex, client: WireClient): void => {
@@ -128,7 +132,9 @@ export class PostgresConnection implements OpenConnection {
   async #greet(hello: Hello, client: WireClient, arrived: () => void): Promise<void> {
     const { socket, secure } = hello
     const { limits } = this.#settings
-    const cap = (type: string): number => ('QPBdFp'.includes(type) ? limits.message : 64 * 1024)
+    // Nobody sends much before they are known.
+    let known = false
+    const cap = (type: string): number => (known && 'QPBdF'.includes(type) ? limits.message : 64 * 1024)
     const wire = new Wire(socket, cap, hello.early)
     const facts: ClientFacts = { ip: client.ip, port: client.port, ...agentOf(hello) }
     try {
@@ -142,9 +148,10 @@ export class PostgresConnection implements OpenConnection {
         connection: this.connection.name,
         settings: this.#settings,
       })
-      const session = await this.#identify(wire, facts)
+      const { session, token } = await this.#identify(wire, facts)
       arrived()
-      await this.#serve(wire, { hello, startup, session, facts })
+      known = true
+      await this.#serve(wire, { hello, startup, session, facts, token })
     } catch (error) {
       if (error instanceof OpeningError) return turnAway(socket, error.report)
       if (error instanceof SessionOver) return turnAway(socket, error.report)
@@ -159,7 +166,7 @@ export class PostgresConnection implements OpenConnection {
   }
 
   /** Asks for the password, which is the gateway's token, and opens a session for whom it names. */
-  async #identify(wire: Wire, facts: ClientFacts): Promise<Session> {
+  async #identify(wire: Wire, facts: ClientFacts): Promise<{ session: Session; token: string }> {
     wire.send(authenticationCleartext)
     const answer = await nextOf(wire)
     if (answer.type !== 'p') throw new FrameError('a password was asked for')
@@ -177,7 +184,7 @@ export class PostgresConnection implements OpenConnection {
     if (token === '') return await refuse({ reason: 'credential-missing' })
     const found = await this.#gateway.authenticator.identify({ token })
     if ('refusal' in found) return await refuse(found.refusal)
-    return await this.#gateway.sessions.open(found.subject, this.connection, facts)
+    return { session: await this.#gateway.sessions.open(found.subject, this.connection, facts), token }
   }
 
   async #serve(
@@ -187,6 +194,7 @@ export class PostgresConnection implements OpenConnection {
       readonly startup: Startup
       readonly session: Session
       readonly facts: ClientFacts
+      readonly token: string
     },
   ): Promise<void> {
     const { session, startup, hello } = of
@@ -209,6 +217,7 @@ export class PostgresConnection implements OpenConnection {
         upstream: login,
         catalogue: this.#catalogue,
         cancelUpstream: () => this.#cancelAt(login),
+        identify: () => this.#gateway.authenticator.identify({ token: of.token }),
         changed: startup.changed,
       })
       this.#running.set(key, { host, upstream: login, ended: done.promise })

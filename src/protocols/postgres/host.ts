@@ -3,6 +3,7 @@ import type { ClientFacts } from '../../audit/audit.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { Session } from '../../gateway/session.ts'
+import type { Identified } from '../../identity/authenticator.ts'
 import type { Masker } from '../../masking/masker.ts'
 import type { SessionState } from './action.ts'
 import type { Catalogue } from './catalogue.ts'
@@ -24,6 +25,8 @@ export interface HostParts {
   readonly catalogue: Catalogue
   /** Asks the server to end what it runs for this session. */
   readonly cancelUpstream: () => Promise<void>
+  /** Asks again who the client's token names. */
+  readonly identify: () => Identified | Promise<Identified>
   /** Settings of the start-up packet that decide what names mean. */
   readonly changed: ReadonlyMap<string, string>
 }
@@ -36,6 +39,7 @@ export class Host {
   readonly upstream: Wire
   readonly catalogue: Catalogue
   readonly cancelUpstream: () => Promise<void>
+  readonly identify: () => Identified | Promise<Identified>
   readonly statements = new Statements()
   readonly state: SessionState & { readonly changed: Map<string, string> }
   /** Replaced with each message of the client that acts, so that a cancel ends what waits now and nothing later. */
@@ -58,6 +62,7 @@ export class Host {
     this.upstream = upstream.wire
     this.catalogue = parts.catalogue
     this.cancelUpstream = parts.cancelUpstream
+    this.identify = parts.identify
     const { user, pid } = upstream
     this.state = { database: settings.database, user, pid, changed: new Map(parts.changed) }
   }

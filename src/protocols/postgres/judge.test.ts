@@ -82,8 +82,17 @@ test('P6: statements are named and weighed by what they do, whatever hides it', 
 
 test('P6: a statement that does several things names them all', () => {
   const names = (text: string): string[] => one(text).operations.map(each => each.name)
-  assert.deepEqual(names('with a as (delete from t), b as (update u set x = 1) insert into v select 1'), ['DELETE', 'INSERT', 'UPDATE', 'SELECT'])
-  assert.deepEqual(names('insert into t values (1) on conflict (a) do update set b = 1'), ['INSERT', 'UPDATE', 'SELECT'])
+  assert.deepEqual(names('with a as (delete from t), b as (update u set x = 1) insert into v select 1'), [
+    'DELETE',
+    'INSERT',
+    'UPDATE',
+    'SELECT',
+  ])
+  assert.deepEqual(names('insert into t values (1) on conflict (a) do update set b = 1'), [
+    'INSERT',
+    'UPDATE',
+    'SELECT',
+  ])
 })
 
 test('P6: tables are those that are meant, not those that WITH makes', () => {
@@ -93,17 +102,32 @@ test('P6: tables are those that are meant, not those that WITH makes', () => {
   assert.deepEqual(tables('with recursive a as (select * from a) select * from a'), [])
   assert.deepEqual(tables('with a as (select 1) delete from a'), ['a'])
   assert.deepEqual(tables('select * from t where x in (with t as (select 1) select * from t)'), ['t'])
-  assert.deepEqual(tables('select (select x from s.u), lateral_.z from v lateral_ join w using (k)'), ['s.u', 'v', 'w'])
+  assert.deepEqual(tables('select (select x from s.u), lateral_.z from v lateral_ join w using (k)'), [
+    's.u',
+    'v',
+    'w',
+  ])
 })
 
 test('P6: a WHERE that looks at no column is none', () => {
-  for (const text of ['delete from t', 'update t set a = 1 where true', 'delete from t where 1 = 1', 'with x as (delete from t) select 1'])
+  for (const text of [
+    'delete from t',
+    'update t set a = 1 where true',
+    'delete from t where 1 = 1',
+    'with x as (delete from t) select 1',
+  ])
     assert.equal(one(text).where, false, text)
-  for (const text of ['delete from t where a = 1', 'update t set a = 1 where current of c', 'select 1']) assert.equal(one(text).where, true, text)
+  for (const text of ['delete from t where a = 1', 'update t set a = 1 where current of c', 'select 1'])
+    assert.equal(one(text).where, true, text)
 })
 
 test('P6: what is no text, ends early or does not parse has no judgement', () => {
-  for (const bytes of [Buffer.from('select 1\0; drop table t'), Buffer.from([0x73, 0xff, 0xfe]), Buffer.from('selec'), Buffer.from("select '")])
+  for (const bytes of [
+    Buffer.from('select 1\0; drop table t'),
+    Buffer.from([0x73, 0xff, 0xfe]),
+    Buffer.from('selec'),
+    Buffer.from("select '"),
+  ])
     assert.ok('problem' in judge(bytes))
   assert.ok('problem' in judge(Buffer.from(`select ${'('.repeat(20_000)}1${')'.repeat(20_000)}`)))
   assert.ok('problem' in judge(Buffer.from(`select ${'1+'.repeat(20_000)}1`)))
@@ -112,7 +136,29 @@ test('P6: what is no text, ends early or does not parse has no judgement', () =>
 })
 
 test('P6: no text makes the judge throw, and the same text is judged the same', () => {
-  const words = fc.constantFrom('select', 'delete', 'from', 't', "'", '"', '$$', ';', '(', ')', '--', '/*', '*/', 'E\'', 'with', 'as', '\\', ',', '1', 'é', '\n')
+  const words = fc.constantFrom(
+    'select',
+    'delete',
+    'from',
+    't',
+    "'",
+    '"',
+    '$$',
+    ';',
+    '(',
+    ')',
+    '--',
+    '/*',
+    '*/',
+    "E'",
+    'with',
+    'as',
+    '\\',
+    ',',
+    '1',
+    'é',
+    '\n',
+  )
   fc.assert(
     fc.property(fc.array(words, { maxLength: 25 }), parts => {
       const bytes = Buffer.from(parts.join(' '))
@@ -122,6 +168,9 @@ test('P6: no text makes the judge throw, and the same text is judged the same', 
 })
 
 test('P9: constants are out of the normalised statement, passwords too', () => {
-  assert.equal(one("select * from t where a = 'secret' and b = 5").normalized(), 'select * from t where a = $1 and b = $2')
+  assert.equal(
+    one("select * from t where a = 'secret' and b = 5").normalized(),
+    'select * from t where a = $1 and b = $2',
+  )
   assert.ok(!one("alter role x password 'hunter2'").normalized().includes('hunter2'))
 })

@@ -384,7 +384,8 @@ function pinnedName({ fromClause, whereClause }: Node): unknown {
   const [from, ...more] = list(fromClause)
   const table = isNode(from) ? from['RangeVar'] : undefined
   const condition = isNode(whereClause) ? whereClause['A_Expr'] : undefined
-  if (more.length > 0 || !isNode(table) || table['relname'] !== 'pg_settings' || !isNode(condition)) return undefined
+  if (more.length > 0 || !isNode(table) || table['relname'] !== 'pg_settings' || !isNode(condition))
+    return undefined
   const operator = list(condition['name']).map(stringOf).join('.')
   const plain = condition['kind'] === 'AEXPR_OP' && operator === '='
   return plain && isColumn(condition['lexpr'], 'name') ? condition['rexpr'] : undefined

@@ -1,11 +1,13 @@
 /** Statements that run together, each of their actions on the path of its own. */
 import { GatewayError } from '../../errors.ts'
 import { perform } from '../../gateway/perform.ts'
+import { subjectKey } from '../../model/subject.ts'
 import { PostgresAction } from './action.ts'
 import { afterStatement } from './after.ts'
 import { type Run, StatementExchange } from './exchange.ts'
 import type { Host } from './host.ts'
 import { copyFail, query, type Report, sync, type TransactionState } from './messages.ts'
+import { sqlStates } from './refusal.ts'
 import { Round } from './round.ts'
 import type { Unit } from './unit.ts'
 
@@ -16,6 +18,18 @@ export class SessionOver extends Error {
     super(report.message)
     this.report = report
   }
+}
+
+/** A token that has ended, or was revoked, since the session began ends it: nothing more runs in its name. */
+async function stillGood(host: Host): Promise<void> {
+  const answer = host.identify()
+  const found = answer instanceof Promise ? await answer : answer
+  if ('subject' in found && subjectKey(found.subject) === subjectKey(host.session.subject)) return
+  throw new SessionOver({
+    severity: 'FATAL',
+    code: sqlStates.badAuthorization,
+    message: 'the token has ended',
+  })
 }
 
 /** Has the server fail its open transaction: whatever comes then is judged by the server itself. */
@@ -63,6 +77,7 @@ export async function performAll(
     readonly columns: Run['columns']
   },
 ): Promise<Round> {
+  await stillGood(host)
   host.abort = new AbortController()
   if (host.client.ended) host.abort.abort(new GatewayError('client-gone'))
   const actions = units.map(unit => {
@@ -94,6 +109,8 @@ export async function performAll(
   host.busy = false
   if (host.forwarded && round.problem !== undefined) await recover(host, round.problem, of.synced)
   host.forwarded = false
-  for (const run of runs) if (run.ended?.success === true) afterStatement(host, run.unit)
+  for (const run of runs)
+    if (run.ended?.success === true)
+      afterStatement(host, run.unit, host.transaction === 'I' && units.length === 1)
   return round
 }

@@ -36,5 +36,8 @@ test('P6: SCRAM challenges that are not ours, or would cost minutes, are refused
 
 test('MD5: as PostgreSQL computes it', () => {
   assert.equal(md5Answer('postgres', 'secret', Buffer.from([1, 2, 3, 4])).length, 35)
-  assert.notEqual(md5Answer('a', 'b', Buffer.from([1, 2, 3, 4])), md5Answer('a', 'b', Buffer.from([1, 2, 3, 5])))
+  assert.notEqual(
+    md5Answer('a', 'b', Buffer.from([1, 2, 3, 4])),
+    md5Answer('a', 'b', Buffer.from([1, 2, 3, 5])),
+  )
 })
