@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import type { Entry } from '../audit/events.ts'
 import { paint } from './output.ts'
 
@@ -26,24 +27,35 @@ interface Head {
   readonly headers?: readonly string[]
 }
 
+/** Most bytes of one body that are unpacked for reading. */
+const mostUnpacked = 16 * 1024 * 1024
+
 /** An exchange for reading: heads, bodies with JSON indented, and when each came. */
 export function replayText({ frames, unavailable }: ReplayedAction): string {
   if (frames === undefined) return paint('dim', `  ${unavailable ?? 'nothing was recorded'}`)
   const out: string[] = []
-  for (const group of grouped(frames)) {
-    const arrow = group.from === 'client' ? paint('cyan', '>') : paint('green', '<')
-    const at = paint('dim', `+${(group.at / 1000).toFixed(1)} ms`)
-    const text = group.part === 'head' ? headText(group.text) : bodyText(group.text)
-    out.push(...text.split('\n').map((line, i) => `  ${arrow} ${line}${i === 0 ? `  ${at}` : ''}`))
+  const encodings: { client?: string | undefined; upstream?: string | undefined } = {}
+  for (const { from, part, at, bytes } of grouped(frames)) {
+    const arrow = from === 'client' ? paint('cyan', '>') : paint('green', '<')
+    const when = paint('dim', `+${(at / 1000).toFixed(1)} ms`)
+    if (part === 'head') encodings[from] = encodingOf(bytes.toString('utf8'))
+    const text = part === 'head' ? headText(bytes.toString('utf8')) : readable(bytes, encodings[from])
+    out.push(...text.split('\n').map((line, i) => `  ${arrow} ${line}${i === 0 ? `  ${when}` : ''}`))
   }
   return out.join('\n')
+}
+
+function encodingOf(head: string): string | undefined {
+  return pairs((parse(head) as Head | undefined)?.headers).find(([name]) =>
+    /^content-encoding$/i.test(name),
+  )?.[1]
 }
 
 /** The same request again, to the gateway: the base address and the token are left to the shell. */
 export function curlCommand({ entry, frames = [] }: ReplayedAction): string {
   const groups = grouped(frames)
   const head = parse(
-    groups.find(group => group.from === 'client' && group.part === 'head')?.text ?? '{}',
+    groups.find(group => group.from === 'client' && group.part === 'head')?.bytes.toString('utf8') ?? '{}',
   ) as Head
   const { bytes, isText } = clientBody(frames)
   const method = head.method ?? 'GET'
@@ -79,19 +91,42 @@ interface Group {
   readonly from: ReplayFrame['from']
   readonly part: ReplayFrame['part']
   readonly at: number
-  text: string
+  bytes: Buffer
 }
 
 /** Pieces of one body joined. */
 function grouped(frames: readonly ReplayFrame[]): Group[] {
   const groups: Group[] = []
-  for (const { from, part, at, text, base64 } of frames) {
+  for (const { from, part, at, text, base64 = '' } of frames) {
     const last = groups.at(-1)
-    const shown = text ?? `(binary, base64) ${base64 ?? ''}`
-    if (last !== undefined && last.from === from && last.part === part && part === 'body') last.text += shown
-    else groups.push({ from, part, at, text: shown })
+    const bytes = text === undefined ? Buffer.from(base64, 'base64') : Buffer.from(text)
+    const goesOn = last !== undefined && last.from === from && last.part === part && part === 'body'
+    if (goesOn) last.bytes = Buffer.concat([last.bytes, bytes])
+    else groups.push({ from, part, at, bytes })
   }
   return groups
+}
+
+const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
+  gzip: gunzipSync,
+  'x-gzip': gunzipSync,
+  deflate: inflateSync,
+  br: brotliDecompressSync,
+  zstd: zstdDecompressSync,
+}
+
+/** A body for reading: what was compressed on the wire is shown unpacked, what is no text as base64. */
+function readable(bytes: Buffer, encoding: string | undefined): string {
+  const decode = decoders[encoding?.trim().toLowerCase() ?? '']
+  let plain = bytes
+  try {
+    if (decode !== undefined) plain = decode(bytes, { maxOutputLength: mostUnpacked })
+  } catch {
+    // Cut, or not what it says it is: shown as it came.
+  }
+  return isUtf8(plain) && !plain.includes(0)
+    ? bodyText(plain.toString('utf8'))
+    : `(binary, base64) ${plain.toString('base64')}`
 }
 
 function headText(text: string): string {
@@ -109,10 +144,20 @@ function pairs(headers: readonly string[] = []): (readonly [string, string])[] {
   return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1] ?? ''] as const] : []))
 }
 
+/** JSON indented, every number in its own digits: `JSON.parse` alone would round what is over 2^53. */
 function bodyText(text: string): string {
-  const json = parse(text)
-  return json === undefined ? text : JSON.stringify(json, null, 2)
+  try {
+    const exact = JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
+      typeof value === 'number' && context?.source !== undefined ? rawJson(context.source) : value,
+    ) as unknown
+    return JSON.stringify(exact, null, 2)
+  } catch {
+    return text
+  }
 }
+
+/** Of ES2026 and in V8 already, while the type declarations lack it. */
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
 
 function parse(text: string): unknown {
   try {
