@@ -75,6 +75,7 @@ export class Checkpointer {
   /** Where the round of comparisons stands. */
   #round = 0
   #calling = 0
+  #rotating = false
   /** Work takes turns, so that what is compared or signed is never half integrated. */
   #turn: Promise<unknown> = Promise.resolve()
   #alarm: LogAlarm | undefined
@@ -189,8 +190,20 @@ export class Checkpointer {
    * with. Throws `conflict` where keys are configured or the last rotation is not over.
    */
   async rotate(until: number, tell: (step: { old: string; new: string }) => Promise<unknown>): Promise<void> {
-    const refusal = this.#rotationRefusal()
+    const refusal = this.#rotating ? 'a rotation is under way' : this.#rotationRefusal()
     if (refusal !== undefined) throw new GatewayError('conflict', { detail: refusal })
+    this.#rotating = true
+    try {
+      await this.#rotate(until, tell)
+    } finally {
+      this.#rotating = false
+    }
+  }
+
+  async #rotate(
+    until: number,
+    tell: (step: { old: string; new: string }) => Promise<unknown>,
+  ): Promise<void> {
     await this.#inTurn(() => this.#call({ op: 'prepare-key' }))
     const old = this.#state.vkeys.at(-1)!
     const made = this.#state.ring!.find(each => each.state === 'pending')!.vkey

@@ -112,6 +112,7 @@ export class KeyRing {
 
   /** From here on the waiting key signs, and the others beside it until `until`. */
   activate(until: number): void {
+    if (!this.#keys.some(each => each.state === 'pending')) return
     this.#keep(
       this.#keys.map(each =>
         each.state === 'pending'
@@ -126,7 +127,8 @@ export class KeyRing {
   /** Ends the keys whose time is over, their private halves for good. True where there were any. */
   retire(now: number): boolean {
     const over = this.#keys.filter(each => each.state === 'signing' && (each.until ?? Infinity) <= now)
-    if (over.length === 0) return false
+    // A log without a key would be one that nobody can check any more.
+    if (over.length === 0 || over.length === this.signers.length) return false
     this.#keep(this.#keys.map(each => (over.includes(each) ? { ...each, state: 'retired' } : each)))
     for (const { file } of over) rmSync(file, { force: true })
     syncDirectories([this.#directory], this.#directory)

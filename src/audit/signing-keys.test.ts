@@ -77,7 +77,11 @@ test('P10: a rotation is an entry under the old key alone; then both sign; then 
   const since = join(at.home, 'since')
   await writeFile(since, checkpointer.head!.note)
   heads.length = 0
-  await keys.rotate(1e6, { subject: { id: 'ana' } })
+  const rotations = [keys.rotate(1e6, { subject: { id: 'ana' } }), keys.rotate(1, {})]
+  assert.deepEqual(
+    (await Promise.allSettled(rotations)).map(each => each.status),
+    ['fulfilled', 'rejected'],
+  )
   const [, made] = checkpointer.vkeys as [string, string]
   assert.deepEqual(
     at.said.slice(1).map(({ kind, step, old: from, new: to }) => [kind, step, from, to]),
@@ -99,6 +103,16 @@ test('P10: a rotation is an entry under the old key alone; then both sign; then 
   const ring = join(at.home, 'keys', 'log.key.ring')
   assert.equal((await stat(ring)).mode & 0o777, 0o600)
   const text = await readFile(ring, 'utf8')
+  await writeFile(ring, text.replace(/"until": \d+/, '"until": 1'))
+  const bothOver = text.replaceAll(
+    /"state": "signing"(,\n +"until": \d+)?/g,
+    '"state": "signing", "until": 1',
+  )
+  await writeFile(ring, bothOver)
+  const over = await at.open()
+  await over.publish()
+  assert.equal(over.vkeys.length, 2, 'the last keys are not destroyed')
+  await over.close()
   await writeFile(ring, text.replace(/"until": \d+/, '"until": 1'))
   const later = await at.open({ onRetired: retired.resolve })
   await later.publish()
