@@ -315,7 +315,7 @@ test('P2: a session that is ended ends what its client has', {
   await db.query('select 1')
   const { sessions } = stage.gateway.running.services
   const [session] = sessions.list().filter(each => each.target.name === 'orders')
-  const gone = new Promise(resolve => db.on('end', resolve))
+  const gone = new Promise<void>(resolve => db.on('end', () => resolve()))
   await sessions.close(session!, 'killed')
   await gone
   await until('nobody is left', async () => (await left()) === '0')
