@@ -186,3 +186,20 @@ test('an upstream that does not answer the read leaves the request as it is', as
     ['action.completed', 'action.failed', 'action.failed'],
   )
 })
+
+test('P5: who is named by the rule sees the change; the requester, who may not read, sees no state; others nothing', async () => {
+  const id = planted('Seen by few')
+  await failure(() => monitors().updateMonitor({ monitorId: id, body: { name: 'Renamed' } }))
+  const [asked] = await cam.pending()
+  const see = async (who: string): Promise<{ status: number; view: ApprovalView }> => {
+    const response = await fetch(`${gateway.url}/api/v1/approvals/${asked!.id}`, {
+      headers: { authorization: `Bearer ${await world.token(who)}` },
+    })
+    return { status: response.status, view: (await response.json()) as ApprovalView }
+  }
+  // Ana is named by nothing here and has no role; the agent asks for her, which is not asking herself.
+  assert.equal((await see('ana')).status, 404)
+  const own = await see('triage-agent')
+  assert.deepEqual([own.status, own.view.preview], [200, undefined])
+  assert.ok(((await see('cam')).view.preview?.changes.length ?? 0) > 0)
+})

@@ -3,7 +3,7 @@ import type { Approval } from '../../approvals/approval.ts'
 import type { Ballot } from '../../approvals/approvals.ts'
 import { eligibleGroups } from '../../approvals/voters.ts'
 import { GatewayError } from '../../errors.ts'
-import { subjectKey } from '../../model/subject.ts'
+import { samePerson, subjectKey } from '../../model/subject.ts'
 import { type Caller, route } from '../route.ts'
 import { idParam } from '../shapes.ts'
 
@@ -21,7 +21,10 @@ const approvalShape = z.looseObject({
   may_vote: z.boolean().describe('Whether the caller may vote on it'),
 })
 
-/** What the caller may see of an approval: approvers and auditors all of it, others their own. */
+/**
+ * What the caller may see of an approval. Requesters see their own without the preview: who may write but not read
+ * must not learn the state of a resource by asking to change it.
+ */
 function show(approval: Approval, caller: Caller): Record<string, unknown> {
   const {
     requesterKey: _,
@@ -32,6 +35,7 @@ function show(approval: Approval, caller: Caller): Record<string, unknown> {
     endReason,
     terms,
     policyVersion,
+    preview,
     ...rest
   } = approval
   return {
@@ -48,6 +52,7 @@ function show(approval: Approval, caller: Caller): Record<string, unknown> {
     created: new Date(createdAt).toISOString(),
     expires: new Date(expiresAt).toISOString(),
     ...(endReason === undefined ? {} : { end_reason: endReason }),
+    ...(preview === undefined || !oversees(approval, caller) ? {} : { preview }),
     may_vote: approval.state === 'pending' && mayVote(approval, caller),
   }
 }
@@ -61,10 +66,16 @@ function mayVote(approval: Approval, { subject, roles }: Caller): boolean {
   }
 }
 
-/** Hides from a plain user that others' approvals exist. */
+/** Whoever decides or oversees: a role, or being named by the rule that asks, or having voted. */
+function oversees(approval: Approval, caller: Caller): boolean {
+  const { roles, subject } = caller
+  if (roles.has('approver') || roles.has('auditor') || roles.has('admin')) return true
+  return mayVote(approval, caller) || approval.votes.some(vote => samePerson(vote.by, subject))
+}
+
+/** Hides from everybody else that others' approvals exist. */
 function visible(approval: Approval, caller: Caller): boolean {
-  if (caller.roles.has('approver') || caller.roles.has('auditor') || caller.roles.has('admin')) return true
-  return approval.requesterKey === subjectKey(caller.subject)
+  return approval.requesterKey === subjectKey(caller.subject) || oversees(approval, caller)
 }
 
 const ballot = z.strictObject({
