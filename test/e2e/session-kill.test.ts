@@ -24,7 +24,13 @@ test('P2, P10: a killed session is cut midway, upstream and client alike, and it
     })
   })
   await new Promise<void>(resolve => upstream.listen(0, '127.0.0.1', () => resolve()))
-  stack.defer(() => new Promise<void>(resolve => void upstream.close(() => resolve()).closeAllConnections()))
+  stack.defer(
+    () =>
+      new Promise<void>(resolve => {
+        upstream.close(() => resolve())
+        upstream.closeAllConnections()
+      }),
+  )
   const config = join(directory, 'sallyport.yaml')
   const { port } = upstream.address() as AddressInfo
   await writeFile(
