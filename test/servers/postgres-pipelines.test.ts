@@ -147,3 +147,52 @@ test('P11: refusals in pipelines leave everything as an error of the server woul
   gateway.close()
   direct.close()
 })
+
+const parse = (name: string, text: string): Buffer => message('P', cstring(name), cstring(text), int16(0))
+const bind = (portal: string, name: string): Buffer =>
+  message('B', cstring(portal), cstring(name), int16(0), int16(0), int16(0))
+const execute = (portal: string): Buffer => message('E', cstring(portal), int32(0))
+
+test('P6: a name that the server refused to give again still means what it meant', { skip }, async () => {
+  const raw = await Raw.open(stage.to('plain'))
+  const said = async (ready: number, ...bytes: readonly Buffer[]): Promise<string[]> => {
+    raw.send(Buffer.concat(bytes))
+    return await raw.until(ready)
+  }
+  // A portal of a denied statement, never executed; then another of the same name, which the server refuses.
+  await said(
+    3,
+    query('begin'),
+    parse('denied', 'select * from payroll'),
+    bind('p', 'denied'),
+    sync,
+    query('savepoint s'),
+  )
+  assert.deepEqual(await said(1, parse('harmless', 'select 1'), bind('p', 'harmless'), sync), ['E', 'ZE'])
+  await said(1, query('rollback to s'))
+  assert.deepEqual(await said(1, execute('p'), sync), ['E', 'ZE'], 'the portal runs what it was bound to')
+  await said(1, query('rollback'))
+  // A cursor that a rollback closed, and then a portal of its name: FETCH reads the portal.
+  await said(1, query('begin; declare c cursor for select 1; rollback'))
+  await said(2, query('begin'), parse('', 'select * from payroll'), bind('c', ''), sync)
+  assert.deepEqual(await said(1, query('fetch all from c')), ['E', 'ZE'])
+  await said(1, query('rollback'))
+  // The same with prepared statements, by SQL and by message.
+  assert.deepEqual(await said(1, parse('denied', 'select 2'), sync), ['E', 'ZI'])
+  assert.deepEqual(await said(1, bind('', 'denied'), execute(''), sync), ['E', 'ZI'])
+  for (const text of [
+    'execute denied',
+    'explain analyze execute denied',
+    'create temp table a as execute denied',
+    'explain analyze create temp table b as execute denied',
+    'prepare denied as select 3; execute denied',
+  ])
+    assert.deepEqual(await said(1, query(text)), ['E', 'ZI'], text)
+  assert.deepEqual(await said(1, query('deallocate denied; prepare denied as select 3; execute denied')), [
+    'CDEALLOCATE',
+    'CPREPARE',
+    'CSELECT 1',
+    'ZI',
+  ])
+  raw.close()
+})

@@ -416,6 +416,7 @@ function learn(expected: Expected, each: Message, host: Host): void {
         expected.portal.columns = each.type === 'T' ? readRowDescription(each.bytes) : []
       return
     case 'bind':
+      return host.statements.confirmPortal(expected.portal)
     case 'close':
   }
 }

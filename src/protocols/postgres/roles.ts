@@ -72,8 +72,11 @@ function explainRole(node: Node): Role {
 }
 
 function executeInside(query: unknown): Role {
-  const inner = (query as { ExecuteStmt?: { name?: string } } | undefined)?.ExecuteStmt
-  return inner === undefined ? { kind: 'plain' } : { kind: 'execute', name: inner.name ?? '' }
+  const inside = (query ?? {}) as { ExecuteStmt?: { name?: string }; CreateTableAsStmt?: { query?: unknown } }
+  if (inside.CreateTableAsStmt !== undefined) return executeInside(inside.CreateTableAsStmt.query)
+  return inside.ExecuteStmt === undefined
+    ? { kind: 'plain' }
+    : { kind: 'execute', name: inside.ExecuteStmt.name ?? '' }
 }
 
 const spacing = new Set(['delimiter', 'null', 'quote', 'escape', 'default', 'encoding', 'force_quote'])

@@ -29,6 +29,7 @@ export class Statements {
   readonly #cursors = new Map<string, Judgement>()
   #portals = new Map<string, Portal>()
   #pending = new Map<string, Prepared>()
+  #pendingPortals = new Map<string, Portal>()
 
   /** True when no more can be remembered. */
   get full(): boolean {
@@ -55,6 +56,7 @@ export class Statements {
   /** The batch has failed: what is not confirmed is not there. */
   forgetPending(): void {
     this.#pending = new Map()
+    this.#pendingPortals = new Map()
   }
 
   /** Undefined: all of them. */
@@ -65,16 +67,25 @@ export class Statements {
     else this.#pending.delete(name)
   }
 
+  /** A portal that was sent. Until the server confirms it, one of that name may still be another. */
   bind(portal: Portal): void {
+    this.#pendingPortals.set(portal.bind.portal, portal)
+  }
+
+  confirmPortal(portal: Portal): void {
+    this.#pendingPortals.delete(portal.bind.portal)
     this.#portals.set(portal.bind.portal, portal)
+    // Cursors and portals share their names: what was called so before has gone.
+    this.#cursors.delete(portal.bind.portal)
   }
 
   portal(name: string): Portal | undefined {
-    return this.#portals.get(name)
+    return this.#pendingPortals.get(name) ?? this.#portals.get(name)
   }
 
   closePortal(name: string): void {
     this.#portals.delete(name)
+    this.#pendingPortals.delete(name)
     this.#cursors.delete(name)
   }
 
@@ -85,11 +96,12 @@ export class Statements {
 
   declare(name: string, judgement: Judgement): void {
     this.#cursors.set(name, judgement)
+    this.#portals.delete(name)
   }
 
   /** What a cursor or portal of this name gives. */
   cursor(name: string): Judgement | undefined {
-    return this.#cursors.get(name) ?? this.#portals.get(name)?.prepared.judgement
+    return this.portal(name)?.prepared.judgement ?? this.#cursors.get(name)
   }
 
   closeCursors(): void {
