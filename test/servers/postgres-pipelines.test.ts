@@ -115,7 +115,9 @@ function bytesOf(step: Step, refused: string): Buffer {
       return run('savepoint s')
     case 'back':
       return run('rollback to s')
-    default:
+    case 'begin':
+    case 'commit':
+    case 'rollback':
       return run(step)
   }
 }

@@ -97,6 +97,13 @@ export const openRules: Rules = [
     approval: { approvers: ['group:security'] },
   },
   {
+    name: 'upserts',
+    effect: 'allow',
+    connections: { names: ['plain'] },
+    operations: ['UPDATE'],
+    mask: ['people'],
+  },
+  {
     name: 'masks',
     effect: 'allow',
     connections: { names: ['masked'] },

@@ -52,6 +52,7 @@ export class StatementExchange implements Exchange {
   #mask: StatementMask | undefined
   #answer: Answer | undefined
   #masker: Masker | undefined
+  #demands: { readonly lease: Lease; readonly own: number } | undefined
   #recordRows = false
   #startedAt = 0
   #bytesIn = 0
@@ -96,6 +97,7 @@ export class StatementExchange implements Exchange {
     const { mask, maskRequest, record } = cleared.obligations
     this.#recordRows = record === 'full'
     for (const each of mask) profiles.add(each)
+    this.#demands = { lease, own: new Set(mask).size }
     host.remember(mask)
     this.#mask = new StatementMask({
       host,
@@ -156,12 +158,11 @@ export class StatementExchange implements Exchange {
     if (this.#run.round.stopped) return notRun
     const began = host.upstream.bytesIn
     const failed = await before(masker)
-    const mask = this.#mask!
-    mask.masker = masker
+    const mask = this.#maskOfAll(masker)
     this.#answer = new Answer({
       host,
       unit,
-      masker,
+      masker: this.#masker!,
       recorder,
       recordRows: this.#recordRows,
       mask,
@@ -171,6 +172,21 @@ export class StatementExchange implements Exchange {
     this.#bytesIn = host.upstream.bytesIn - began
     if (!ended.success) this.#run.round.stopped = true
     return ended
+  }
+
+  /** What any of the statement's actions demands holds for its one answer. */
+  #maskOfAll(given: Masker): StatementMask {
+    const { host, unit, profiles } = this.#run
+    const { lease, own } = this.#demands!
+    let mask = this.#mask!
+    if (profiles.size > own) {
+      const all = [...profiles]
+      this.#masker = host.gateway.masker(all, host.session.target, lease)
+      mask = new StatementMask({ host, unit, profiles: all, secrets: Object.values(lease.secrets), lease })
+      this.#mask = mask
+    }
+    mask.masker = this.#masker ?? given
+    return mask
   }
 
   #result(ended: Ended): Omit<ActionResult, 'recording' | 'blob'> {
