@@ -71,7 +71,10 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'checkpoint.witnessed': words('system', 'success', ['info', 'A checkpoint was witnessed']),
   'checkpoint.unwitnessed': words('system', 'failure', ['critical', 'Too few witnesses vouch for the log']),
   'hold.placed': words('admin', 'success', ['notice', 'A legal hold was placed']),
-  'hold.release_requested': words('admin', 'pending', ['notice', 'The release of a legal hold was asked for']),
+  'hold.release_requested': words('admin', 'pending', [
+    'notice',
+    'The release of a legal hold was asked for',
+  ]),
   'hold.released': words('admin', 'success', ['notice', 'A legal hold was released']),
   'erasure.done': words('admin', 'success', ['notice', 'Recordings were erased']),
   'disk.crossed': words('system', 'unknown', ['warn', 'Room on the disk crossed a mark']),
