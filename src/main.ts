@@ -100,7 +100,9 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     Promise.all(listeners.map(({ server }) => server.close(closeGraceMs))).then(() => undefined),
   )
   const urls = listeners.map(({ url }) => url)
-  gateway.publicUrl = config.public_url ?? urls[0]!
+  // Links lead to the API, which a listener of one connection does not have.
+  const shared = listeners.find(({ connection }) => connection === undefined) ?? listeners[0]
+  gateway.publicUrl = config.public_url ?? shared!.url
   const reloader = new Reloader({ loaded, protocols, gateway, table, services, logger })
   undo.defer(() => reloader.close())
   services.export.start()

@@ -32,6 +32,6 @@ export interface Sessions {
   /** A session of its own, for protocols that have them. */
   open(subject: Subject, target: Connection, client: ClientFacts): Promise<Session>
   close(session: Session, reason: string): Promise<void>
-  /** Calls back when a session has ended, whatever ended it: a protocol with a wire of its own then hangs up. */
-  onEnd?(listener: (session: Session) => void): void
+  /** Calls back when a session has ended, whatever ended it: a protocol with a wire of its own then hangs up. Returns how to stop listening. */
+  onEnd?(listener: (session: Session) => void): () => void
 }

@@ -39,7 +39,7 @@ export class OpenSessions implements Sessions {
   readonly #limits: Limits
   readonly #open = new Map<string, Open>()
   readonly #shared = new Map<string, Open | Promise<Open>>()
-  readonly #listeners: ((session: Session) => void)[] = []
+  readonly #listeners = new Set<(session: Session) => void>()
   readonly #sweeper: NodeJS.Timeout
 
   constructor(audit: Audit, clock: Clock, limits: Limits) {
@@ -105,9 +105,9 @@ export class OpenSessions implements Sessions {
     return this.#open.get(id)?.session
   }
 
-  /** Calls back when a session has ended, whatever ended it. */
-  onEnd(listener: (session: Session) => void): void {
-    this.#listeners.push(listener)
+  onEnd(listener: (session: Session) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   async #start(of: Starting): Promise<Open> {

@@ -6,7 +6,7 @@ import type { Audit } from '../audit/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Subject } from '../model/subject.ts'
-import { refusedIdentities } from '../protocols/http/refused-identities.ts'
+import { refusedIdentities } from '../protocols/refused-identities.ts'
 
 /** The gateway's own API, where entries say which connection a credential was refused at. */
 const ownApi = { name: 'api', protocol: 'api', sensitivity: 'high' } as const

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { testCertificate } from '../../src/protocols/http/test-certificate.ts'
+import { testCertificate } from '../../src/protocols/test-certificate.ts'
 
 const run = promisify(execFile)
 const installed = '/usr/lib/postgresql'

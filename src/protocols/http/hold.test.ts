@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { connect as connectHttp2 } from 'node:http2'
 import { test } from 'node:test'
 import { type FakeGateway, fakeGateway, goodToken } from './fake-gateway.ts'
-import { testCertificate } from './test-certificate.ts'
+import { testCertificate } from '../test-certificate.ts'
 import { dialogue, requestText, stage } from './test-stage.ts'
 
 const limits = { headersTimeout: 60, requestTimeout: 80, keepAliveTimeout: 80 }

@@ -7,7 +7,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { fakeGateway, goodToken, literalMasker } from './fake-gateway.ts'
 import { httpProtocol, httpSettings } from './index.ts'
-import { testCertificate } from './test-certificate.ts'
+import { testCertificate } from '../test-certificate.ts'
 import { listen, raw, requestText, stage, type StageOptions } from './test-stage.ts'
 
 const auth = { authorization: `Bearer ${goodToken}` }

@@ -7,7 +7,7 @@ import type { Gateway } from '../../gateway/gateway.ts'
 import type { OpenConnection, WireClient } from '../../gateway/protocol.ts'
 import type { Session } from '../../gateway/session.ts'
 import type { Connection } from '../../model/connection.ts'
-import { type RefusedIdentities, refusedIdentities } from '../http/refused-identities.ts'
+import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
 import { Catalogue } from './catalogue.ts'
 import { Conversation } from './conversation.ts'
 import { FrameError, PayloadReader } from './codec.ts'
@@ -47,6 +47,7 @@ export class PostgresConnection implements OpenConnection {
   /** By the key that a cancel request names: our own process id and secret. */
   readonly #running = new Map<string, Running>()
   readonly #opening = new Set<Duplex>()
+  readonly #unlisten: (() => void) | undefined
   #pids = 0
   #closing = false
 
@@ -56,7 +57,7 @@ export class PostgresConnection implements OpenConnection {
     this.#settings = connection.settings as PostgresSettings
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.#catalogue = new Catalogue(this.#settings)
-    gateway.sessions.onEnd?.(session => {
+    this.#unlisten = gateway.sessions.onEnd?.(session => {
       for (const { host } of this.#running.values())
         if (host.session === session) leave(host, 'the session was ended')
     })
@@ -94,6 +95,7 @@ export class PostgresConnection implements OpenConnection {
 
   async close(graceMs: number): Promise<void> {
     this.#closing = true
+    this.#unlisten?.()
     for (const socket of this.#opening) socket.destroy()
     const all = [...this.#running.values()]
     // Who is in no transaction and waits for nothing has nothing to finish.

@@ -1,7 +1,7 @@
 /** Notes refused credentials in the log: each of them, until one address sends so many that the log would suffer. */
-import type { Audit, ClientFacts } from '../../audit/audit.ts'
-import type { Refusal } from '../../identity/authenticator.ts'
-import type { Connection } from '../../model/connection.ts'
+import type { Audit, ClientFacts } from '../audit/audit.ts'
+import type { Refusal } from '../identity/authenticator.ts'
+import type { Connection } from '../model/connection.ts'
 
 /** Notes per address and window; what goes beyond is counted, and the count is noted when the window ends. */
 const perWindow = 20
