@@ -26,6 +26,17 @@ const whole = z
   .regex(/^\d{1,15}$/, 'write a whole number')
   .transform(Number)
 
+/** Where a page begins: what the page before said. */
+export const cursor = whole.optional().describe('Cursor: the `next` of the page before')
+
+/** How many a page holds at the most. */
+export function pageLimit(most: number, standard: number) {
+  return whole
+    .pipe(z.number().int().min(1).max(most))
+    .default(standard)
+    .describe(`Most of a page, 1 to ${most}`)
+}
+
 /** The filters of the log; all given ones must hold. */
 export const entryFilters = {
   since: instant

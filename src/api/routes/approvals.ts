@@ -5,7 +5,7 @@ import { eligibleGroups } from '../../approvals/voters.ts'
 import { GatewayError } from '../../errors.ts'
 import { samePerson, subjectKey } from '../../model/subject.ts'
 import { type Caller, route } from '../route.ts'
-import { idParam } from '../shapes.ts'
+import { idParam, pageLimit } from '../shapes.ts'
 
 const approvalShape = z.looseObject({
   id: z.string(),
@@ -126,12 +126,7 @@ export const approvalRoutes = [
     audit: { none: 'requests and votes are entries; looking at the queue is not a reading of a recording' },
     query: z.object({
       all: z.enum(['true', 'false']).default('false').describe('Also those that have ended'),
-      limit: z
-        .string()
-        .regex(/^\d{1,4}$/)
-        .transform(Number)
-        .pipe(z.number().min(1).max(1000))
-        .default(100),
+      limit: pageLimit(1000, 100),
     }),
     responses: { 200: { description: 'Approvals', schema: z.object({ approvals: z.array(approvalShape) }) } },
     async handler({ services, caller, query }) {

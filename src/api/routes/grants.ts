@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { duration } from '../../config/units.ts'
 import { type Caller, route } from '../route.ts'
 import type { Services } from '../services.ts'
-import { idParam } from '../shapes.ts'
+import { idParam, pageLimit } from '../shapes.ts'
 
 const someone = z.union([
   z.strictObject({ issuer: z.string().min(1).max(500), id: z.string().min(1).max(500) }),
@@ -95,12 +95,7 @@ function connectionOf({ connections }: Services, wanted: string): Grant['connect
   return { name, protocol, sensitivity }
 }
 
-const limit = z
-  .string()
-  .regex(/^\d{1,4}$/)
-  .transform(Number)
-  .pipe(z.number().min(1).max(1000))
-  .default(100)
+const limit = pageLimit(1000, 100)
 
 const noReading = {
   none: 'giving and ending them are entries; looking at them shows nothing recorded',

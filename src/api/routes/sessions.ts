@@ -6,7 +6,7 @@ import { subjectFacts } from '../../model/subject.ts'
 import type { TimedFrame } from '../../recording/frames.ts'
 import { route } from '../route.ts'
 import type { Services } from '../services.ts'
-import { idParam } from '../shapes.ts'
+import { cursor, idParam, pageLimit } from '../shapes.ts'
 
 const sessionShape = z.looseObject({
   id: z.string(),
@@ -21,18 +21,8 @@ const listQuery = z.object({
   running: z.enum(['true', 'false']).optional().describe('Only sessions that run now'),
   identity: z.string().optional(),
   connection: z.string().optional(),
-  after: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number)
-    .optional()
-    .describe('Cursor: the `next` of the page before'),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.number().min(1).max(200))
-    .default(50),
+  after: cursor,
+  limit: pageLimit(200, 50),
 })
 
 interface Started {
@@ -128,18 +118,8 @@ export const sessionRoutes = [
     audit: 'recording.read',
     params: idParam,
     query: z.object({
-      after: z
-        .string()
-        .regex(/^\d{1,15}$/)
-        .transform(Number)
-        .optional()
-        .describe('Cursor: the `next` of the page before'),
-      limit: z
-        .string()
-        .regex(/^\d{1,3}$/)
-        .transform(Number)
-        .pipe(z.number().min(1).max(100))
-        .default(20),
+      after: cursor,
+      limit: pageLimit(100, 20),
     }),
     responses: {
       200: {
