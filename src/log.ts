@@ -19,3 +19,14 @@ export function createLogger(
 }
 
 export const silentLogger: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+/** The same, at most once in so many milliseconds: what comes in between is left out. */
+export function atMostEvery<T>(ms: number, act: (value: T) => void): (value: T) => void {
+  let last = Number.NEGATIVE_INFINITY
+  return value => {
+    const now = performance.now()
+    if (now - last < ms) return
+    last = now
+    act(value)
+  }
+}

@@ -26,7 +26,7 @@ import type { Protocol } from './gateway/protocol.ts'
 import { OpenSessions } from './gateway/sessions.ts'
 import { IssuerKeys } from './identity/issuer-keys.ts'
 import { GatewayTokens } from './identity/tokens.ts'
-import { createLogger, type Logger } from './log.ts'
+import { atMostEvery, createLogger, type Logger } from './log.ts'
 import { openDeferrals } from './protocols/deferrals.ts'
 import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
@@ -37,7 +37,7 @@ import { DiskWatch } from './retention/disk-watch.ts'
 import { Retention } from './retention/retention.ts'
 import { identifyByToken, identifyLocally } from './serve/callers.ts'
 import { ConnectionTable } from './serve/connections.ts'
-import { openListeners, openLocalSocket } from './serve/listeners.ts'
+import { fitsSocket, openListeners, openLocalSocket } from './serve/listeners.ts'
 import { LiveGateway } from './serve/live-gateway.ts'
 import { openNotifications } from './serve/notifications.ts'
 import { pages } from './serve/pages.ts'
@@ -78,10 +78,17 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
 
   const api = createApi(services, allRoutes)
   const { config, base } = loaded
-  const local = await openLocalSocket(socketPath(parts.directory), (request, response) => {
-    void api.handle(request, response, identifyLocally())
-  })
-  undo.defer(() => local.close())
+  const socket = socketPath(parts.directory)
+  if (fitsSocket(socket)) {
+    const local = await openLocalSocket(socket, (request, response) => {
+      void api.handle(request, response, identifyLocally())
+    })
+    undo.defer(() => local.close())
+  } else {
+    logger.warn('no local socket: its path is too long for the system; the API is reached by URL and token', {
+      socket,
+    })
+  }
   const identify = identifyByToken({
     audit: services.audit,
     authenticator: gateway.authenticator,
@@ -301,7 +308,9 @@ async function openLog({ config, base }: LoadedConfig, directory: string, { logg
     },
     origin: config.origin,
     store: storage.log,
-    onFailure: error => logger.warn('checkpoint not published', { error: error.message }),
+    onFailure: atMostEvery(10_000, error =>
+      logger.warn('checkpoint not published', { error: error.message }),
+    ),
     onAlarm: alarm => (audit === undefined ? fault(alarm) : audit.distrust(alarm)),
   })
   undo.defer(() => checkpointer.close())

@@ -22,6 +22,11 @@ export const storageSection = z
           .default(10)
           .describe('Open no session when less of the disk than this is free'),
         refuse_percent: percent().default(5).describe('Refuse every action when less than this is free'),
+        enough_bytes: byteSize()
+          .default(20 * 1024 ** 3)
+          .describe(
+            'While this much is free none of the marks counts: a twentieth of a large disk is plenty',
+          ),
       })
       .refine(
         marks =>

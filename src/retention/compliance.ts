@@ -67,7 +67,7 @@ function verdicts({ config, ...facts }: ComplianceFacts) {
     central: centralVerdict(sinks, facts.lagging),
     capacity:
       facts.disk === 'ok'
-        ? met(`marks at ${Object.values(config.storage.watermarks).join(', ')} % of the disk; there is room`)
+        ? met(`marks at ${marksOf(config)} % of the disk; there is room`)
         : (['partly', `the disk is short of room: ${facts.disk}`] as const),
     transport: transportVerdict(config.listen),
     identity:
@@ -99,6 +99,11 @@ function verdicts({ config, ...facts }: ComplianceFacts) {
     ] as const,
     people: ['unknown', 'depends on people and systems outside of the gateway'] as const,
   } satisfies Record<string, Verdict>
+}
+
+function marksOf({ storage }: Config): string {
+  const { warn_percent, refuse_sessions_percent, refuse_percent } = storage.watermarks
+  return `${warn_percent}, ${refuse_sessions_percent} and ${refuse_percent}`
 }
 
 function met(because: string): Verdict {

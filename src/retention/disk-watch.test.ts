@@ -15,7 +15,7 @@ async function watched(percent: number) {
   const registry = new Registry()
   const watch = await DiskWatch.open({
     space: async () => ({ freeBytes: disk.percent * 10, totalBytes: 1000 }),
-    marks: { warn_percent: 25, refuse_sessions_percent: 10, refuse_percent: 5 },
+    marks: { warn_percent: 25, refuse_sessions_percent: 10, refuse_percent: 5, enough_bytes: 1e9 },
     logger: createLogger(line => void said.push(line)),
     registry,
     everyMs: 1e6,
@@ -85,4 +85,20 @@ test('a start on a full disk refuses from its first action on, and the log says 
   await assert.rejects(audit.begin(sampleSession('s_1'), sampleAction()), { code: 'recording-unavailable' })
   assert.deepEqual(await crossings(), ['refuse'])
   await close()
+})
+
+test('on a large disk the marks do not count while there is enough', async () => {
+  const free = { bytes: 50e9 }
+  const watch = await DiskWatch.open({
+    space: async () => ({ freeBytes: free.bytes, totalBytes: 2e12 }),
+    marks: { warn_percent: 25, refuse_sessions_percent: 10, refuse_percent: 5, enough_bytes: 20e9 },
+    logger: createLogger(() => undefined),
+    registry: new Registry(),
+    everyMs: 1e6,
+  })
+  assert.equal(watch.state, 'ok')
+  free.bytes = 19e9
+  await watch.look()
+  assert.equal(watch.state, 'refuse')
+  watch.close()
 })

@@ -84,7 +84,8 @@ export class DiskWatch {
     const { freeBytes, totalBytes } = await this.#parts.space()
     this.#percent = totalBytes === 0 ? 0 : (freeBytes / totalBytes) * 100
     const before = this.#state
-    this.#state = this.#stateAt(this.#percent)
+    const enough = freeBytes >= this.#parts.marks.enough_bytes
+    this.#state = this.#stateAt(enough ? 100 : this.#percent)
     this.#free.set(this.#percent / 100)
     this.#level.set(diskStates.indexOf(this.#state))
     if (this.#state === before) return await this.#note()

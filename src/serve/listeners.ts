@@ -106,6 +106,11 @@ function routeOf({ connection }: ListenConfig[number], { table, domain, pages }:
   })
 }
 
+/** Whether the system takes a socket of this name: 108 bytes with the closing zero on Linux, 104 elsewhere. */
+export function fitsSocket(path: string): boolean {
+  return Buffer.byteLength(path) <= 103
+}
+
 /** The API on a socket that only this user can open; see `identifyLocally`. */
 export async function openLocalSocket(path: string, handle: Handle): Promise<{ close(): Promise<void> }> {
   await rm(path, { force: true })

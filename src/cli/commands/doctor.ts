@@ -69,12 +69,13 @@ async function checkData({ config, base }: LoadedConfig): Promise<Finding[]> {
       state: open ? 'bad' : 'ok',
       detail: open ? `others can read it: chmod 700 ${config.data}` : config.data,
     })
-    const { bavail, blocks } = await statfs(directory)
+    const { bavail, blocks, bsize } = await statfs(directory)
     const free = Math.round((bavail / blocks) * 100)
-    const { warn_percent, refuse_percent } = config.storage.watermarks
+    const { warn_percent, refuse_percent, enough_bytes } = config.storage.watermarks
+    const short = bavail * bsize < enough_bytes
     findings.push({
       what: 'disk',
-      state: free < refuse_percent ? 'bad' : free < warn_percent ? 'warn' : 'ok',
+      state: short && free < refuse_percent ? 'bad' : short && free < warn_percent ? 'warn' : 'ok',
       detail: `${free} % free`,
     })
     const key = await stat(join(directory, 'keys', 'log.key')).catch(() => undefined)
