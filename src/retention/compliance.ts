@@ -101,7 +101,7 @@ function verdicts({ config, ...facts }: ComplianceFacts) {
   } satisfies Record<string, Verdict>
 }
 
-function marksOf({ storage }: Config): string {
+function marksOf({ storage }: Pick<Config, 'storage'>): string {
   const { warn_percent, refuse_sessions_percent, refuse_percent } = storage.watermarks
   return `${warn_percent}, ${refuse_sessions_percent} and ${refuse_percent}`
 }
