@@ -133,7 +133,7 @@ ${table(
   ]),
 )}
 
-A sink that does not take what it is sent costs nothing: the shipping waits, and its share of the core goes to requests. All ${count(kept.intents)} requests have their two entries.
+No outage makes requests slower beyond the noise of this run: the shipping waits, and its share of the core goes to requests. All ${count(kept.intents)} requests have their two entries.
 `,
     values.keep,
   )
