@@ -187,8 +187,6 @@ export interface Storage {
   readonly log: PrunableLog & BlobStore
   readonly state: StateStore
   readonly index: EntryIndex
-  /** Where the published log (checkpoint, tiles) lives on disk. */
-  readonly directory: string
   /** Room on the disk that holds the store, so that the gateway can warn and refuse before it is gone. */
   diskSpace(): Promise<DiskSpace>
   close(): Promise<void>

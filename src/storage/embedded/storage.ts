@@ -65,7 +65,6 @@ export async function openEmbeddedStorage(options: EmbeddedOptions): Promise<Emb
       log,
       state,
       index,
-      directory,
       recovered: { size, cutBytes },
       close,
       diskSpace: () => space(directory),

@@ -4,13 +4,12 @@ import { MemoryLog } from './memory-log.ts'
 import { MemoryState } from './memory-state.ts'
 
 /** A store that forgets everything when it is dropped: for tests. Nothing in it is durable. */
-export function openMemoryStorage(options: { readonly directory?: string } = {}): Storage {
+export function openMemoryStorage(): Storage {
   const log = new MemoryLog()
   return {
     log,
     state: new MemoryState(),
     index: new MemoryIndex(log),
-    directory: options.directory ?? '',
     diskSpace: async () => ({ freeBytes: 2 ** 40, totalBytes: 2 ** 40 }),
     close: () => log.close(),
   }
