@@ -56,9 +56,29 @@ async function filesOf(directory: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>()
   for (const each of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const path = join(each.parentPath, each.name)
-    if (each.isFile() && each.name !== 'recording.agekey') files.set(path, await readFile(path))
+    if (!each.isFile() || each.name === 'recording.agekey') continue
+    const bytes = await readFile(path).catch(unlessGone)
+    if (bytes !== undefined) files.set(path, bytes)
   }
   return files
+}
+
+/** The gateway goes on meanwhile: a tile is renamed into its place, and a partial one goes when it is full. */
+function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
+/** A copy of the whole store, as a backup would take it from a running gateway. */
+async function copyOf(directory: string, to: string): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await cp(directory, to, { recursive: true, filter: path => !path.endsWith('.sock') })
+      return to
+    } catch (error) {
+      unlessGone(error as NodeJS.ErrnoException)
+      assert.ok(attempt < 20, 'the store never stood still long enough to be copied')
+    }
+  }
 }
 
 async function assertNowhere(directory: string, needles: readonly Buffer[]): Promise<void> {
@@ -86,8 +106,7 @@ test('P3, P10: after an erasure no file of the store gives the plaintext, and th
 
   assert.match(await replay(session), /the recording was erased on/)
   assert.ok(!(await replay(session)).includes(planted))
-  const copy = join(world.directory, 'dump')
-  await cp(world.data, copy, { recursive: true, filter: path => !path.endsWith('.sock') })
+  const copy = await copyOf(world.data, join(world.directory, 'dump'))
   const base64 = Buffer.from(kept!.value.header.slice(60, 120))
   for (const directory of [world.data, copy]) {
     const needles = [
