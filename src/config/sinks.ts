@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { eventKinds } from '../audit/events.ts'
+import { datadogSetup } from './datadog-setup.ts'
 import { secretReference } from './secret.ts'
 import { byteSize, duration } from './units.ts'
 
@@ -78,6 +79,15 @@ const datadogSink = z.strictObject({
     .describe(
       'Whole address of the logs intake, in place of the one of `site`: a proxy, a pipelines worker, a test',
     ),
+  api_url: address
+    .optional()
+    .describe('Whole base address of the API, in place of the one of `site`; shipping does not use it'),
+  app_key: secretReference()
+    .optional()
+    .describe(
+      'A Datadog application key that may read logs and the configuration of logs. Shipping does not need it; comparing does',
+    ),
+  setup: datadogSetup,
   service: z.string().min(1).max(100).default('sallyport').describe('`service` of each event'),
   hostname: z
     .string()
