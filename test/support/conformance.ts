@@ -1,0 +1,126 @@
+/** The official conformance suite (`@modelcontextprotocol/conformance`), as a process of its own. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer, request as send } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../sources.ts'
+
+const suite = join(root, 'node_modules/@modelcontextprotocol/conformance/dist/index.js')
+
+/** Revisions whose frozen sets of requirements the suite knows. */
+export const revisions = ['2025-11-25', '2026-07-28'] as const
+export type Revision = (typeof revisions)[number]
+
+export interface Check {
+  readonly scenario: string
+  readonly id: string
+  /** `SUCCESS`, `FAILURE`, `WARNING`, `SKIPPED` or `INFO`. */
+  readonly status: string
+  readonly errorMessage?: string
+}
+
+export interface SuiteRun {
+  readonly checks: readonly Check[]
+  /** 0: nothing that is required failed. */
+  readonly exitCode: number
+  readonly output: string
+}
+
+/** Runs one leg of the suite with these arguments, and reads what it kept of each check. */
+export async function runSuite(leg: 'server' | 'client', args: readonly string[]): Promise<SuiteRun> {
+  const kept = await mkdtemp(join(tmpdir(), 'sallyport-conformance-'))
+  try {
+    const child = spawn(process.execPath, [suite, leg, ...args, '--output-dir', kept], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+      })
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { checks: await readChecks(kept, leg), exitCode: code ?? 1, output }
+  } finally {
+    await rm(kept, { recursive: true, force: true })
+  }
+}
+
+async function readChecks(directory: string, leg: string): Promise<Check[]> {
+  const found = await readdir(directory, { recursive: true })
+  const files = found.filter(file => file.endsWith('checks.json')).toSorted()
+  const lists = await Promise.all(
+    files.map(async file => {
+      // `server-tools-list-2026-11-28T02-21-23-004Z/checks.json`
+      const scenario = file.replace(/-\d{4}-\d\d-\d\dT[^/]*\/checks\.json$/, '').replace(`${leg}-`, '')
+      const checks = JSON.parse(await readFile(join(directory, file), 'utf8')) as Omit<Check, 'scenario'>[]
+      return checks.map(check => ({ ...check, scenario }))
+    }),
+  )
+  return lists.flat()
+}
+
+/** Names of checks, `scenario: id`, that have this status and no other of theirs failed. */
+export function passing(checks: readonly Check[]): Set<string> {
+  const failed = new Set(checks.filter(each => each.status === 'FAILURE').map(nameOf))
+  return new Set(
+    checks
+      .filter(each => each.status === 'SUCCESS')
+      .map(nameOf)
+      .filter(name => !failed.has(name)),
+  )
+}
+
+/** Each check that failed, with its reason. */
+export function failing(checks: readonly Check[]): string[] {
+  return checks
+    .filter(each => each.status === 'FAILURE')
+    .map(each => `${nameOf(each)}: ${each.errorMessage ?? ''}`)
+}
+
+function nameOf({ scenario, id }: Check): string {
+  return `${scenario}: ${id}`
+}
+
+/**
+ * An address at which every request gets this header line, and nothing else changes: the suite can't be told to send a
+ * credential.
+ */
+export async function addHeader(
+  to: string,
+  [name, value]: readonly [string, string],
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const { hostname, port, pathname } = new URL(to)
+  const server = createServer((request, response) => {
+    const onward = send(
+      {
+        hostname,
+        port,
+        path: request.url,
+        method: request.method,
+        headers: [...request.rawHeaders, name, value],
+        agent: false,
+      },
+      answer => {
+        response.writeHead(answer.statusCode!, answer.rawHeaders)
+        response.flushHeaders()
+        answer.pipe(response)
+      },
+    )
+    onward.on('error', () => response.destroy())
+    response.on('close', () => onward.destroy())
+    request.pipe(onward)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${pathname}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
