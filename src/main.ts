@@ -31,6 +31,7 @@ import { openDeferrals } from './protocols/deferrals.ts'
 import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
 import { postgresProtocol } from './protocols/postgres/index.ts'
+import { Budgets } from './policy/budgets.ts'
 import { loadRecordingKeys } from './recording/keys.ts'
 import { EncryptedRecordings } from './recording/recordings.ts'
 import { DiskWatch } from './retention/disk-watch.ts'
@@ -42,6 +43,7 @@ import { LiveGateway } from './serve/live-gateway.ts'
 import { openNotifications } from './serve/notifications.ts'
 import { pages } from './serve/pages.ts'
 import { Reloader } from './serve/reloader.ts'
+import type { Storage } from './storage/storage.ts'
 import { openEmbeddedStorage } from './storage/embedded/storage.ts'
 import { version } from './version.ts'
 import { openWitnesses, policyOf } from './witness/open-witnesses.ts'
@@ -168,17 +170,9 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   })
   sessions.onEnd(session => recordings.forget(session.id))
   undo.defer(() => sessions.closeAll('shutdown'))
-  const consent = { state: storage.state, audit, clock: systemClock, findEntry: findEntryIn(storage) }
-  const approvals = new Approvals(consent)
-  await approvals.start()
-  undo.defer(() => approvals.stop())
-  const grants = new Grants(consent, config.approvals.grants)
-  await grants.start()
-  const breakGlass = new BreakGlass(consent, config.approvals.break_glass)
-  await breakGlass.start()
-  const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
-  undo.defer(() => deferrals.close())
-
+  const budgets = await openBudgets(storage, undo)
+  const consent = await openConsent(loaded, { storage, audit, directory }, undo)
+  const { approvals, grants, breakGlass } = consent
   const tokens = new GatewayTokens({
     state: storage.state,
     config: config.identity.tokens,
@@ -190,11 +184,9 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     audit,
     sessions,
     recordings,
-    approvals,
-    grants,
-    breakGlass,
-    deferrals,
+    ...consent,
     tokens,
+    budgets,
     registry,
     credentials,
     keys: issuers,
@@ -221,6 +213,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     notifications: asking.notifications,
     slack: asking.slack,
     tokens,
+    budgets,
     registry,
     logger,
     audit,
@@ -228,6 +221,32 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     version,
   }
   return { services: { ...open, gateway, connections: table, export: shipping }, gateway, table, directory }
+}
+
+async function openBudgets({ state }: Storage, undo: AsyncDisposableStack): Promise<Budgets> {
+  const budgets = new Budgets({ state, clock: systemClock })
+  await budgets.start()
+  undo.defer(() => budgets.stop())
+  return budgets
+}
+
+/** What people consent to, and the calls that wait for it. */
+async function openConsent(
+  { config }: LoadedConfig,
+  { storage, audit, directory }: Pick<OpenLog, 'storage' | 'audit'> & { readonly directory: string },
+  undo: AsyncDisposableStack,
+) {
+  const parts = { state: storage.state, audit, clock: systemClock, findEntry: findEntryIn(storage) }
+  const approvals = new Approvals(parts)
+  await approvals.start()
+  undo.defer(() => approvals.stop())
+  const grants = new Grants(parts, config.approvals.grants)
+  await grants.start()
+  const breakGlass = new BreakGlass(parts, config.approvals.break_glass)
+  await breakGlass.start()
+  const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
+  undo.defer(() => deferrals.close())
+  return { approvals, grants, breakGlass, deferrals }
 }
 
 /** What works behind the path: shipping to the sinks, and the removal of what is past its time. */

@@ -1,6 +1,7 @@
 import type { Route } from './route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { budgetRoutes } from './routes/budgets.ts'
 import { complianceRoutes } from './routes/compliance.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
@@ -26,4 +27,5 @@ export const allRoutes: readonly Route[] = [
   ...slackRoutes,
   ...tokenRoutes,
   ...exportRoutes,
+  ...budgetRoutes,
 ]

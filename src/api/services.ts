@@ -17,6 +17,7 @@ import type { GatewayTokens } from '../identity/tokens.ts'
 import type { Role } from '../identity/roles.ts'
 import type { Logger } from '../log.ts'
 import type { Subject } from '../model/subject.ts'
+import type { Budgets } from '../policy/budgets.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { DiskWatch } from '../retention/disk-watch.ts'
@@ -43,6 +44,7 @@ export interface Services {
   readonly notifications: Notifications
   readonly slack: { readonly interactions: SlackInteractions; readonly links: SlackLinks }
   readonly tokens: GatewayTokens
+  readonly budgets: Budgets
   readonly export: Export
   readonly registry: Registry
   readonly logger: Logger

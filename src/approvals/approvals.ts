@@ -12,7 +12,7 @@ import { samePerson, type Subject, subjectFacts, subjectKey } from '../model/sub
 import type { StateStore } from '../storage/storage.ts'
 import { answersStill, type Approval, approvalEntry, type Channel, isOpen, type Vote } from './approval.ts'
 import { newestRecords, pruneRecords } from './history.ts'
-import { type Change, type FindEntry, Records } from './records.ts'
+import { type Change, type FindEntry, Records } from '../audit/records.ts'
 import { counts, eligibleGroups, quorumReached } from './voters.ts'
 
 const space = 'approval'

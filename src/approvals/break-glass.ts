@@ -14,7 +14,7 @@ import type { ApprovalTerms } from '../model/decision.ts'
 import { samePerson, type Subject, type SubjectFacts, subjectFacts } from '../model/subject.ts'
 import type { GrantsParts } from './grants.ts'
 import { newestRecords, pruneRecords } from './history.ts'
-import { type Facts, Records } from './records.ts'
+import { type Facts, Records } from '../audit/records.ts'
 import type { Coverage } from './settle.ts'
 import { namesPerson } from './voters.ts'
 

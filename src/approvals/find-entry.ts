@@ -1,5 +1,5 @@
 import type { Storage } from '../storage/storage.ts'
-import type { FindEntry } from './records.ts'
+import type { FindEntry } from '../audit/records.ts'
 
 /** Looks in the log's search tables, once they have taken in all that the log holds. */
 export function findEntryIn({ log, index }: Pick<Storage, 'log' | 'index'>): FindEntry {

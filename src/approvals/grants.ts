@@ -17,7 +17,7 @@ import type { StateStore } from '../storage/storage.ts'
 import type { Channel, Vote } from './approval.ts'
 import { personOf } from './approvals.ts'
 import { newestRecords, pruneRecords } from './history.ts'
-import { type Change, type Facts, type FindEntry, Records } from './records.ts'
+import { type Change, type Facts, type FindEntry, Records } from '../audit/records.ts'
 import type { Coverage } from './settle.ts'
 import { counts, eligibleGroups, namesPerson, quorumReached } from './voters.ts'
 

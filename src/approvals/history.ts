@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { timePrefix } from '../id.ts'
-import type { Records } from './records.ts'
+import type { Records } from '../audit/records.ts'
 
 interface Aging {
   readonly clock: Clock

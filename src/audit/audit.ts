@@ -49,6 +49,8 @@ export interface ActionResult {
   readonly facts: Readonly<Record<string, unknown>>
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Records that the answer held, where the protocol counts them. */
+  readonly rows?: number
   readonly masked: { readonly count: number; readonly kinds: readonly string[] }
   /** Nanoseconds from forward to the last byte of the answer. */
   readonly upstreamDuration?: number

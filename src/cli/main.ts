@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   keys: async () => (await import('./commands/keys.ts')).keysCommand,
   witness: async () => (await import('./commands/witness.ts')).witnessCommand,
+  budgets: async () => (await import('./commands/budgets.ts')).budgetsCommand,
   export: async () => (await import('./commands/export.ts')).exportCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
 }

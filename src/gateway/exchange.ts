@@ -71,7 +71,7 @@ export interface Denial {
   readonly message?: string
   /** Where a person must still decide. */
   readonly approval?: PendingApproval
-  /** Milliseconds to wait, for `rate-limited`. */
+  /** Set where a limit refused it: after this many milliseconds the same may pass. */
   readonly retryAfterMs?: number
 }
 

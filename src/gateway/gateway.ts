@@ -10,6 +10,7 @@ import type { Recorder } from '../recording/recorder.ts'
 import type { Deferrals } from './deferrals.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
 import type { Meter } from './meter.ts'
+import type { Observer } from './observer.ts'
 import type { Session, Sessions } from './session.ts'
 
 /** The services of the path, one per step. `main.ts` fills it; a reload swaps `policy` and `masking` whole. */
@@ -24,6 +25,8 @@ export interface Gateway {
   recorder(session: Session, action: Action, obligations: Obligations): Recorder
   /** Content checks after policy: each may turn a permit into an ask or a denial, never the other way. */
   readonly guards: readonly Guard[]
+  /** Told of every action that has ended. Absent where nobody watches. */
+  readonly observers?: readonly Observer[]
   readonly approvals: ApprovalStep
   /** Absent where nobody keeps calls: then a client sends the same request again. */
   readonly deferrals?: Deferrals
@@ -36,9 +39,10 @@ export interface Credentials {
   lease(session: Session): Promise<Lease>
 }
 
+/** Synchronous, and bounded in what it costs. One that throws fails the action (P6). */
 export interface Guard {
   readonly name: string
-  inspect(action: Action, decision: Decision): Decision
+  inspect(action: Action, decision: Decision, session: Session): Decision
 }
 
 /** What `approve` asks of the approvals: settle this question, waiting as long as the client can endure. */

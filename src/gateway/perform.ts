@@ -2,7 +2,7 @@
  * THE PATH. Every action takes it, whatever its protocol, and there is no other way to an upstream. It is a straight
  * function so that the order of a security path is code, not data (docs/adr/0002-a-straight-path.md).
  */
-import type { OpenAction } from '../audit/audit.ts'
+import type { ActionResult, OpenAction } from '../audit/audit.ts'
 import { asGatewayError } from '../errors.ts'
 import { approve } from './approve.ts'
 import { authorize } from './authorize.ts'
@@ -22,6 +22,8 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
   const { action } = exchange
   const began = performance.now()
   let outcome = 'failure' as Outcome
+  let forwarded = false
+  let passed: Partial<ActionResult> = {}
   let entry: OpenAction
   try {
     entry = await gateway.audit.begin(session, action) // durable intent first: no entry, no action
@@ -33,7 +35,7 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
   session.totals.actions++
   try {
     const decision = authorize(gateway, session, action) // policy: may this subject do this?
-    const guarded = guard(gateway, decision, action) // content: what is inside it?
+    const guarded = guard(gateway, session, { decision, action }) // content: what is inside it?
     recording = startRecording(gateway, session, { exchange, obligations: guarded.decision.obligations })
     const verdict = await approve(gateway, session, { guarded, exchange, entry }) // people, when asked
     if (verdict.effect === 'deny') {
@@ -42,11 +44,15 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
       return await exchange.refuse(verdict.denial, ended)
     }
     await using lease = await gateway.credentials.lease(session)
-    const reply = await exchange.forward(verdict.action, lease, () => entry.forwarding())
+    const reply = await exchange.forward(verdict.action, lease, () => {
+      forwarded = true
+      entry.forwarding()
+    })
     const masked = mask(gateway, { session, reply, lease, obligations: verdict.action.obligations })
     const recorded = record(recording, masked) // nothing below the mask sees raw data
     await exchange.send(recorded, async result => {
       outcome = result.success ? 'success' : 'failure'
+      passed = result
       count(session, result)
       return await entry.complete({ ...result, ...(await recording?.seal()) })
     })
@@ -54,14 +60,18 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
     outcome = 'failure'
     const fault = asGatewayError(error)
     // A store that can't be trusted any more takes no ending: the next start closes the intent as unknown (P2).
+    passed = exchange.progress()
     const ended = await entry
-      .fail(fault, { ...exchange.progress(), ...(await recording?.salvage()) })
+      .fail(fault, { ...passed, ...(await recording?.salvage()) })
       .catch(() => undefined)
     await exchange.abort(fault, ended)
   } finally {
     session.running.delete(exchange)
     if (outcome !== 'success') session.totals[outcome === 'denied' ? 'denied' : 'failed']++
     gateway.meter?.ended(session.connection.name, outcome, (performance.now() - began) / 1000)
+    const { bytesIn = 0, bytesOut = 0, rows = 0 } = passed
+    const ended = { session, action, outcome, forwarded, bytesIn, bytesOut, rows }
+    for (const each of gateway.observers ?? []) each.ended(ended)
   }
 }
 

@@ -13,8 +13,30 @@ export interface Obligations {
   /** Names of mask profiles to apply to what goes upstream. */
   readonly maskRequest: readonly string[]
   readonly record: RecordLevel
-  /** At most this many actions per window, per subject and rule. */
-  readonly rateLimits: readonly { readonly rule: string; readonly limit: number; readonly windowMs: number }[]
+  /** At most this many actions per window and rule. */
+  readonly rateLimits: readonly RateLimitTerms[]
+  /** What may be used in a calendar period. */
+  readonly budgets?: readonly BudgetTerms[]
+}
+
+/** What has a count of its own: `[]` is one count for all that the rule matches. */
+export type CountedBy = readonly ('subject' | 'connection' | 'operation')[]
+
+export interface RateLimitTerms {
+  readonly rule: string
+  readonly limit: number
+  readonly windowMs: number
+  /** Default: each subject. */
+  readonly by?: CountedBy
+}
+
+export interface BudgetTerms {
+  readonly rule: string
+  readonly unit: 'actions' | 'bytes' | 'rows'
+  readonly limit: number
+  /** A period of the calendar, by UTC. */
+  readonly per: 'minute' | 'hour' | 'day' | 'month'
+  readonly by: CountedBy
 }
 
 /** Who may approve and for how long; carried by an `ask`. */
@@ -58,7 +80,7 @@ export interface Decision {
   readonly obligations: Obligations
   /** Present with `ask`. */
   readonly approval?: ApprovalTerms
-  /** With `rate-limited`: after how long the same action may pass, milliseconds. */
+  /** Where a limit denies: after how long the same action may pass, milliseconds. */
   readonly retryAfterMs?: number
   /** Conditions that could not be evaluated, and why; they restricted and did not permit. */
   readonly conditionErrors?: readonly { readonly rule: string; readonly error: string }[]

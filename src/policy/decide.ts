@@ -109,11 +109,13 @@ export function variablesOf({ subject, connection, action, now }: Inquiry): Vari
 /** Unites the masks and limits; of record levels the one that keeps most wins, among rules that state one. */
 function addObligations(rules: readonly Rule[]): Obligations {
   const levels = rules.flatMap(rule => rule.record ?? [])
+  const budgets = rules.flatMap(rule => rule.budgets)
   return {
     mask: union(rules, rule => rule.mask),
     maskRequest: union(rules, rule => rule.maskRequest),
     record: levels.length === 0 ? 'full' : keepingMost(levels),
     rateLimits: rules.flatMap(rule => rule.rateLimit ?? []),
+    ...(budgets.length === 0 ? {} : { budgets }),
   }
 }
 

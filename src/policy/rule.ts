@@ -1,6 +1,6 @@
 import type { Action, Risk } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
-import type { ApprovalTerms, RecordLevel } from '../model/decision.ts'
+import type { ApprovalTerms, BudgetTerms, RateLimitTerms, RecordLevel } from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import { type Condition, compileCondition, type Variables } from './cel/condition.ts'
 import { ConditionError } from './cel/values.ts'
@@ -24,7 +24,8 @@ export interface Rule {
   readonly mask: readonly string[]
   readonly maskRequest: readonly string[]
   readonly record?: RecordLevel
-  readonly rateLimit?: { readonly rule: string; readonly limit: number; readonly windowMs: number }
+  readonly rateLimit?: RateLimitTerms
+  readonly budgets: readonly BudgetTerms[]
   readonly approval?: ApprovalTerms
   readonly subjects: readonly Selector<Subject>[]
   readonly connections: readonly Selector<Connection>[]
@@ -67,13 +68,57 @@ export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
     source,
     ...(message === undefined ? {} : { message }),
     ...(record === undefined ? {} : { record }),
-    ...(limit === undefined ? {} : { rateLimit: { rule: name, limit: limit.limit, windowMs: limit.window } }),
+    budgets: budgetsOf(source),
+    ...(limit === undefined ? {} : { rateLimit: rateLimitOf(name, limit) }),
     ...(approval === undefined ? {} : { approval: termsOf(name, approval) }),
   }
 }
 
-function issuesOf({ effect, approval, shadow, unknown, rate_limit: limit }: RuleSource): RuleIssue[] {
+function rateLimitOf(
+  rule: string,
+  { limit, window, by }: NonNullable<RuleSource['rate_limit']>,
+): RateLimitTerms {
+  return { rule, limit, windowMs: window, ...(by === undefined ? {} : { by }) }
+}
+
+const units = ['actions', 'bytes', 'rows'] as const
+
+function budgetsOf({ name, budgets = [] }: RuleSource): BudgetTerms[] {
+  return budgets.flatMap(({ per, by = ['subject'], ...given }) =>
+    units.flatMap(unit => {
+      const limit = given[unit]
+      return limit === undefined ? [] : [{ rule: name, unit, limit, per, by }]
+    }),
+  )
+}
+
+function budgetIssues({ budgets = [], effect, shadow }: RuleSource): RuleIssue[] {
   const issues: RuleIssue[] = []
+  if (budgets.length > 0 && effect === 'deny')
+    issues.push({ path: ['budgets'], message: 'a rule that denies has no budget' })
+  if (budgets.length > 0 && shadow)
+    issues.push({ path: ['budgets'], message: 'a shadow rule has no effect, so no budget' })
+  const seen = new Set<string>()
+  budgets.forEach((each, i) => {
+    const named = units.filter(unit => each[unit] !== undefined)
+    if (named.length === 0)
+      issues.push({ path: ['budgets', i], message: 'say how much: `actions`, `bytes` or `rows`' })
+    for (const unit of named) {
+      const key = JSON.stringify([unit, each.per, (each.by ?? ['subject']).toSorted()])
+      if (seen.has(key))
+        issues.push({
+          path: ['budgets', i],
+          message: `another budget of ${unit} per ${each.per} is counted alike`,
+        })
+      seen.add(key)
+    }
+  })
+  return issues
+}
+
+function issuesOf(source: RuleSource): RuleIssue[] {
+  const { effect, approval, shadow, unknown, rate_limit: limit } = source
+  const issues: RuleIssue[] = budgetIssues(source)
   const issue = (path: string[], message: string): void => void issues.push({ path, message })
   if (effect === 'require_approval' && approval === undefined)
     issue(['effect'], 'name who may approve: `approval`')

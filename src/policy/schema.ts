@@ -3,7 +3,7 @@
  * the reference page is generated from it. What a rule means is in `rule.ts` and `decide.ts`.
  */
 import { z } from 'zod'
-import { duration } from '../config/units.ts'
+import { byteSize, duration } from '../config/units.ts'
 
 const words = (what: string) => z.array(z.string().min(1).max(512)).min(1).max(1000).optional().describe(what)
 
@@ -73,13 +73,54 @@ export const approvalSchema = z
   })
   .describe('Who may approve, and for how long')
 
+/** Whom a count is kept for: one count for each different value of these. */
+export const sharers = ['subject', 'connection', 'operation'] as const
+
+const by = z
+  .array(z.enum(sharers))
+  .max(sharers.length)
+  .optional()
+  .describe(
+    'What has a count of its own: each `subject` (default; an agent for each person it acts for), each `connection`, ' +
+      'each `operation`, or each combination of those named. `[]`: one count for all that the rule matches',
+  )
+
 export const rateLimitSchema = z
   .strictObject({
     limit: z.number().int().min(1).max(1_000_000).describe('At most this many actions'),
     window: duration().describe('in any stretch of this length'),
+    by,
   })
   .describe(
     'A limit for each subject, counted for this rule; beyond it the action is denied (`rate-limited`)',
+  )
+
+export const periods = ['minute', 'hour', 'day', 'month'] as const
+
+export const budgetSchema = z
+  .strictObject({
+    actions: z.number().int().min(1).max(1e12).optional().describe('At most this many actions'),
+    bytes: byteSize()
+      .pipe(z.number().min(1))
+      .optional()
+      .describe(
+        'At most this much, request and answer together. What is under way when it is used up may end',
+      ),
+    rows: z
+      .number()
+      .int()
+      .min(1)
+      .max(1e15)
+      .optional()
+      .describe('At most this many records in answers, where the protocol counts them'),
+    per: z
+      .enum(periods)
+      .describe('in each of these, by UTC: a month is a calendar month, a minute begins at second 0'),
+    by,
+  })
+  .describe(
+    'What may be used in a period, counted for this rule and kept over a restart; beyond it the action is denied ' +
+      '(`budget-exhausted`) until the period ends',
   )
 
 export const ruleSchema = z.strictObject({
@@ -134,6 +175,7 @@ export const ruleSchema = z.strictObject({
       'How much of the exchange is kept. Where rules differ the one that keeps most wins; default: full',
     ),
   rate_limit: rateLimitSchema.optional(),
+  budgets: z.array(budgetSchema).min(1).max(16).optional().describe('What may be used in a period'),
   approval: approvalSchema.optional(),
 })
 

@@ -15,6 +15,7 @@ import type { Lease } from '../credentials/lease.ts'
 import { openSecret } from '../credentials/references.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
 import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
+import type { Observer } from '../gateway/observer.ts'
 import type { Meter } from '../gateway/meter.ts'
 import type { Session } from '../gateway/session.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
@@ -31,6 +32,7 @@ import type { Connection } from '../model/connection.ts'
 import type { Obligations } from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
+import type { Budgets } from '../policy/budgets.ts'
 import { createAuthorizer } from '../policy/compiled-authorizer.ts'
 import { loadPolicy } from '../policy/load-policy.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -48,6 +50,7 @@ export interface LiveGatewayParts {
   readonly breakGlass: BreakGlass
   readonly deferrals: Deferrals
   readonly tokens: GatewayTokens
+  readonly budgets: Budgets
   readonly registry: Registry
   readonly credentials: CredentialVault
   /** Outlives the rules, so that a reload asks no issuer again. */
@@ -78,7 +81,8 @@ export class LiveGateway implements Gateway {
   readonly audit: Audit
   readonly sessions: OpenSessions
   readonly credentials: CredentialVault
-  readonly guards: readonly Guard[] = []
+  readonly guards: readonly Guard[]
+  readonly observers: readonly Observer[]
   readonly approvals: ApprovalStep
   readonly deferrals: Deferrals
   readonly authenticator: Authenticator
@@ -99,6 +103,8 @@ export class LiveGateway implements Gateway {
     this.deferrals = parts.deferrals
     this.authenticator = { identify: credential => this.#identify(credential) }
     this.meter = createMeter(parts.registry)
+    this.guards = []
+    this.observers = [{ ended: of => parts.budgets.settle(of) }]
     this.approvals = createApprovalStep({
       approvals: parts.approvals,
       audit: parts.audit,
@@ -240,7 +246,7 @@ async function makeRules(
     policy,
     masking,
     authenticator,
-    authorizer: createAuthorizer(policy, { clock: parts.clock, limiter }),
+    authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),
     connections: loaded.connections,
     issuers: new Set(config.identity.issuers.map(each => each.issuer)),

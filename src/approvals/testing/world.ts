@@ -7,7 +7,7 @@ import type { Subject } from '../../model/subject.ts'
 import { MemoryState } from '../../storage/memory/memory-state.ts'
 import type { Approval } from '../approval.ts'
 import { Approvals, type Asked } from '../approvals.ts'
-import type { FindEntry } from '../records.ts'
+import type { FindEntry } from '../../audit/records.ts'
 
 export const terms: ApprovalTerms = {
   rule: 'ask-first',

@@ -30,7 +30,7 @@ export interface Telling {
 /** How a policy denial, a rate limit or a wait for people is told. */
 export function denied(denial: Denial, { flavour, instance, url, followed }: Telling): Refused {
   const { approval } = denial
-  const code: ErrorCode = approval === undefined ? codeOf(denial.reason) : 'approval-pending'
+  const code: ErrorCode = approval === undefined ? codeOf(denial) : 'approval-pending'
   const later = approval?.then === 'retry-later'
   const wait = approval?.retryAfterMs ?? denial.retryAfterMs
   const seconds = wait === undefined ? undefined : Math.max(1, Math.ceil(wait / 1000))
@@ -169,8 +169,9 @@ function problem(
   return { status: members.status, headers: how.headers, body: Buffer.from(`${JSON.stringify(document)}\n`) }
 }
 
-function codeOf(reason: string): ErrorCode {
-  return reason === 'rate-limited' ? 'too-many-requests' : 'denied'
+/** What passes after a while was not refused for what it is. */
+function codeOf({ retryAfterMs }: Denial): ErrorCode {
+  return retryAfterMs === undefined ? 'denied' : 'too-many-requests'
 }
 
 function words(denial: Denial): string {

@@ -150,7 +150,13 @@ export class StatementExchange implements Exchange {
   progress(): Partial<ActionResult> {
     if (this.#startedAt === 0) return {}
     const rows = this.#answer?.rows ?? 0
-    return { facts: { db: { row_count: rows } }, masked: this.#report(), upstreamDuration: this.#duration() }
+    const passed = { bytesOut: this.#bytesIn, rows }
+    return {
+      ...passed,
+      facts: { db: { row_count: rows } },
+      masked: this.#report(),
+      upstreamDuration: this.#duration(),
+    }
   }
 
   async #read(masker: Masker, recorder: Recorder): Promise<Ended> {
@@ -203,6 +209,7 @@ export class StatementExchange implements Exchange {
       },
       bytesIn: Buffer.byteLength(judgement.text) + values,
       bytesOut: this.#bytesIn,
+      rows: ended.rows,
       masked: this.#report(),
       upstreamDuration: this.#duration(),
     }

@@ -53,7 +53,7 @@ export function denied(denial: Denial, entry: string): Report {
       hint: `${again}; ${where}; entry ${entry}.`,
     }
   }
-  const limited = reason === 'rate-limited'
+  const limited = denial.retryAfterMs !== undefined
   const seconds = Math.max(1, Math.ceil((denial.retryAfterMs ?? 1000) / 1000))
   return {
     severity: 'ERROR',

@@ -4,8 +4,8 @@
  * the entries that the change owes; they are paid before anyone hears of the change, and one that a crash or a fault
  * kept from being written is written before the next change, or at the next start.
  */
-import type { Audit } from '../audit/audit.ts'
-import type { EventKind } from '../audit/events.ts'
+import type { Audit } from './audit.ts'
+import type { EventKind } from './events.ts'
 import { GatewayError } from '../errors.ts'
 import type { StateStore, Versioned } from '../storage/storage.ts'
 
