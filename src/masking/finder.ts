@@ -1,6 +1,7 @@
 /** What a masker's rules and literal secrets find in one piece of text, and what is put in its place. */
 import { fromBytes, toBytes } from './bytes.ts'
 import { classesOf } from './detectors/characters.ts'
+import type { Detector } from './detectors/detector.ts'
 import { findNamedValues } from './detectors/key-values.ts'
 import { kindOfSecret, isPlaceholder } from './detectors/secret-names.ts'
 import { type Unescaped, unescapeJson } from './escapes.ts'
@@ -10,13 +11,30 @@ import { mergeSpans, type Span } from './spans.ts'
 import type { Tally } from './tally.ts'
 import { replacement } from './ways.ts'
 
+/** What may be found in the parts of a text, by one quick look at the whole. */
+export interface Lookout {
+  readonly detectors: readonly Detector[]
+  /** False where no literal stands in the text. */
+  readonly literals: boolean
+}
+
+/** What is known of a text before it is searched. */
+export interface Known {
+  /** The classes of its bytes. */
+  readonly bits?: number | undefined
+  /** Of a text that this one is a part of, byte for byte. */
+  readonly lookout?: Lookout | undefined
+}
+
 export interface Finder {
   readonly rules: Rules
   readonly literals: Literals
   /** Shorter texts hold nothing, unless their field's name says so. */
   readonly shortest: number
-  /** `before`: what stands before the text. `bits`: the classes of its bytes, where known. */
-  find(text: string, before: string, bits?: number): readonly Span[]
+  /** `before`: what stands before the text. */
+  find(text: string, before: string, known?: Known): readonly Span[]
+  /** Rules out what no part of this text can hold, so that many small parts are searched for little. */
+  lookOver(text: string): Lookout
   /** As `find`, for text without a known form: behind JSON escapes too, and what names beside a value select. */
   findEscaped(text: string, before: string): readonly Span[]
   /** The kind under which a field's value is masked whole, or undefined. */
@@ -33,12 +51,14 @@ const hexKey = /^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40})$/
 export function createFinder(rules: Rules, literals: Literals, tally: Tally): Finder {
   const shortest =
     rules.patterns.length > 0 ? 1 : rules.detectors.length > 0 ? shortestFound : literals.shortest
-  const { detectors, kinds } = rules
+  const { kinds } = rules
+  const everything: Lookout = { detectors: rules.detectors, literals: !literals.empty }
 
-  function find(text: string, before: string, known?: number): readonly Span[] {
+  function find(text: string, before: string, known: Known = {}): readonly Span[] {
     const spans: Span[] = []
+    const { detectors, literals: anyLiteral } = known.lookout ?? everything
     if (text.length >= shortestFound && detectors.length > 0) {
-      const bits = known ?? classesOf(text)
+      const bits = known.bits ?? classesOf(text)
       for (const detector of detectors) {
         if (text.length < detector.shortest || (bits & detector.all) !== detector.all) continue
         if (detector.any !== 0 && (bits & detector.any) === 0) continue
@@ -55,7 +75,7 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
       }
     }
     if (rules.patterns.length > 0) findPatterns(text, rules.patterns, spans)
-    if (text.length >= literals.shortest) literals.find(text, spans)
+    if (anyLiteral && text.length >= literals.shortest) literals.find(text, spans)
     return mergeSpans(spans)
   }
 
@@ -79,6 +99,7 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
     literals,
     shortest: Math.min(shortest, literals.shortest),
     find,
+    lookOver: text => lookOver(text, rules, literals),
     findEscaped(text, before) {
       const plain = findNamed(text, before)
       if (!text.includes('\\u')) return plain
@@ -86,18 +107,7 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
       const behind = findNamed(unescaped.bytes, before).map(span => rawSpan(unescaped, span))
       return mergeSpans([...plain, ...behind])
     },
-    kindOfField(facts, name, value) {
-      if (facts.secret && !isPlaceholder(value)) {
-        const kind = kindOfSecret(name, value)
-        return facts.selected ? (kinds.has(kind) ? kind : fieldKind) : kinds.has(kind) ? kind : 'secret'
-      }
-      if (facts.selected && value.length > 0) return fieldKind
-      if (facts.hex && hexKey.test(value)) {
-        const kind = value.length === 32 ? 'datadog-api-key' : 'datadog-app-key'
-        return kinds.has(kind) ? kind : fieldKind
-      }
-      return undefined
-    },
+    kindOfField: (facts, name, value) => kindOfField(kinds, facts, { name, value }),
     replace,
     apply(text, spans, values) {
       let at = 0
@@ -109,6 +119,32 @@ export function createFinder(rules: Rules, literals: Literals, tally: Tally): Fi
       return result + text.slice(at)
     },
   }
+}
+
+function lookOver(text: string, rules: Rules, literals: Literals): Lookout {
+  const found: Span[] = []
+  literals.find(text, found)
+  return {
+    detectors: rules.detectors.filter(each => each.mayHold?.(text) !== false),
+    literals: found.length > 0,
+  }
+}
+
+function kindOfField(
+  kinds: ReadonlySet<string>,
+  facts: FieldFacts,
+  { name, value }: { readonly name: string; readonly value: string },
+): string | undefined {
+  if (facts.secret && !isPlaceholder(value)) {
+    const kind = kindOfSecret(name, value)
+    return facts.selected ? (kinds.has(kind) ? kind : fieldKind) : kinds.has(kind) ? kind : 'secret'
+  }
+  if (facts.selected && value.length > 0) return fieldKind
+  if (facts.hex && hexKey.test(value)) {
+    const kind = value.length === 32 ? 'datadog-api-key' : 'datadog-app-key'
+    return kinds.has(kind) ? kind : fieldKind
+  }
+  return undefined
 }
 
 /** Where the span of an unescaped text stands in the raw one; an escape is never cut in two. */

@@ -6,7 +6,7 @@
 import { backslash, classes, control, quote } from './detectors/characters.ts'
 import { isCardNumber } from './detectors/payment-card.ts'
 import { unescapeJson } from './escapes.ts'
-import { type Finder, rawSpan } from './finder.ts'
+import { type Finder, type Lookout, rawSpan } from './finder.ts'
 import { descend, type PathState, selects, startPaths } from './paths.ts'
 import { type FieldFacts, fieldKind } from './rules.ts'
 import type { Span } from './spans.ts'
@@ -23,6 +23,8 @@ export interface JsonOptions {
 
 const mostDepth = 4096
 const longestScalar = 1100
+/** From this length on, one look over the whole costs less than it saves on the parts. */
+const worthALook = 256
 const stop = quote | backslash | control
 
 const number = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/
@@ -64,6 +66,8 @@ class JsonMask implements Transform {
   #text: Transform | undefined
   #out = ''
   #copied = 0
+  /** Of the text that is gone through, for what stands in it without escapes. */
+  #lookout: Lookout | undefined
 
   constructor(finder: Finder, options: JsonOptions) {
     this.#finder = finder
@@ -140,6 +144,7 @@ class JsonMask implements Transform {
   #run(text: string, end: number | undefined): string {
     this.#out = ''
     this.#copied = 0
+    this.#lookout = text.length < worthALook ? undefined : this.#finder.lookOver(text)
     let index = 0
     if (end !== undefined) {
       this.#inString = false
@@ -313,7 +318,8 @@ class JsonMask implements Transform {
       this.#replace(text, at, this.#finder.replace(kind, value))
       return
     }
-    const spans = this.#finder.find(value, name, at.escaped ? undefined : at.bits)
+    const known = at.escaped ? undefined : { bits: at.bits, lookout: this.#lookout }
+    const spans = this.#finder.find(value, name, known)
     if (spans.length === 0) return
     const masked =
       unescaped === undefined
@@ -362,7 +368,7 @@ class JsonMask implements Transform {
     // Ids and times have 13 and 17 to 19 digits too often.
     if (this.#cards && token.length >= 14 && token.length <= 16 && isCardNumber(token, false))
       return 'payment-card'
-    if (token.length < this.#finder.literals.shortest) return undefined
+    if (token.length < this.#finder.literals.shortest || this.#lookout?.literals === false) return undefined
     const spans: Span[] = []
     this.#finder.literals.find(token, spans)
     return spans[0]?.kind

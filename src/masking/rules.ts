@@ -7,6 +7,7 @@ import { detectorGroups, detectorsFor } from './detectors/index.ts'
 import { isSecretName } from './detectors/secret-names.ts'
 import { type Glob, compileGlobs } from './globs.ts'
 import { type Path, parsePath } from './paths.ts'
+import { remembering } from './remembering.ts'
 import { type Way, ways } from './ways.ts'
 
 export interface Pattern {
@@ -125,22 +126,4 @@ function kindsOf(profile: Profile): readonly string[] {
   const fields = [profile.keys, profile.paths, profile.headers, profile.parameters, profile.hexKeys ?? []]
   if (fields.some(list => list.length > 0)) kinds.push(fieldKind)
   return [...kinds, ...profile.patterns.map(pattern => pattern.name)]
-}
-
-const mostRemembered = 4096
-const longestRemembered = 64
-
-/** The same few names come in every body. Bounded, since names are the upstream's to choose. */
-function remembering(judge: (name: string) => FieldFacts): (name: string) => FieldFacts {
-  let known = new Map<string, FieldFacts>()
-  return name => {
-    const before = known.get(name)
-    if (before !== undefined) return before
-    const facts = judge(name)
-    if (name.length > longestRemembered) return facts
-    if (known.size >= mostRemembered) known = new Map()
-    // A slice would keep the whole chunk that it was cut from in memory.
-    known.set(Buffer.from(name, 'latin1').toString('latin1'), facts)
-    return facts
-  }
 }

@@ -88,6 +88,7 @@ export const urlPassword: Detector = {
   all: colon | slash | at,
   any: 0,
   shortest: 9,
+  mayHold: text => text.includes('://'),
   find(text, found) {
     for (let index = text.indexOf('://'); index >= 0; index = text.indexOf('://', index + 3))
       takePassword(text, index, found)
@@ -107,6 +108,7 @@ function takePassword(text: string, index: number, found: Found): void {
 }
 
 const scheme = /bearer |basic /gi
+const anyScheme = new RegExp(scheme.source, 'i')
 const token = alphabet(/[A-Za-z0-9._~+/=-]/)
 
 /** `Bearer` and `Basic` credentials (RFC 6750, RFC 7617) wherever they stand. */
@@ -115,6 +117,7 @@ export const authorization: Detector = {
   all: space,
   any: 0,
   shortest: 14,
+  mayHold: text => anyScheme.test(text),
   find(text, found) {
     scheme.lastIndex = 0
     for (let match = scheme.exec(text); match !== null; match = scheme.exec(text)) {

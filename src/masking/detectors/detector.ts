@@ -15,6 +15,11 @@ export interface Detector {
   readonly any: number
   /** Shorter texts hold nothing for it. */
   readonly shortest: number
+  /**
+   * A quick look at a larger text, in linear time: false where no part of it, cut out anywhere, holds a value. Absent
+   * where such a look would cost as much as the search.
+   */
+  readonly mayHold?: (text: string) => boolean
   /** `before` is what stands before the text: the JSON key of the string, or the end of what went out already. */
   find(text: string, found: Found, before: string): void
 }

@@ -21,6 +21,7 @@ export const iban: Detector = {
   all: upper | digit,
   any: 0,
   shortest: 15,
+  mayHold: text => /[A-Z]{2}\d{2}/.test(text),
   find(text, found) {
     const start = /[A-Z]{2}\d{2}/g
     for (let match = start.exec(text); match !== null; match = start.exec(text)) {
@@ -59,6 +60,7 @@ export const usSsn: Detector = {
   all: digit | dash,
   any: 0,
   shortest: 11,
+  mayHold: text => /\d{3}-\d{2}-\d{4}/.test(text),
   find(text, found) {
     const form = /\d{3}-\d{2}-\d{4}/g
     for (let match = form.exec(text); match !== null; match = form.exec(text)) {
@@ -73,6 +75,8 @@ export const usSsn: Detector = {
   },
 }
 
+const phoneForm = /\+[1-9][\d ().-]{5,22}|\(?\d{2,5}\)?[ .-]\d{2,4}[ .-]\d{3,4}/
+
 /**
  * Telephone numbers: international with `+`, or in the region's own form in three groups, and only where the number
  * plan has them. The cheap forms come first; the library sees candidates of at most 24 characters.
@@ -83,8 +87,9 @@ export function phone(region: string): Detector {
     all: digit,
     any: plus | dash | dot | space | bracket,
     shortest: 8,
+    mayHold: text => phoneForm.test(text),
     find(text, found) {
-      const form = /\+[1-9][\d ().-]{5,22}|\(?\d{2,5}\)?[ .-]\d{2,4}[ .-]\d{3,4}/g
+      const form = new RegExp(phoneForm, 'g')
       for (let match = form.exec(text); match !== null; match = form.exec(text)) {
         const candidate = match[0].replace(/[^\d]+$/, '')
         const end = match.index + candidate.length

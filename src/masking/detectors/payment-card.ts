@@ -4,6 +4,8 @@ import type { Detector } from './detector.ts'
 /** Lengths of the groups as cards are printed. */
 const printed = new Set(['4-4-4-4', '4-4-4-4-3', '4-6-5', '4-6-4', '4-4-5', '4-4-4-1', '6-10', '6-13'])
 const mostGroups = 5
+/** The fewest digits of a card, in one piece or in groups. Each start is given up after a constant number of steps. */
+const fewestDigits = /\d(?:[ -]?\d){12}/
 
 /** Numbers of payment cards, by network, length and check digit (ISO/IEC 7812), in one piece or in printed groups. */
 export const paymentCard: Detector = {
@@ -11,7 +13,9 @@ export const paymentCard: Detector = {
   all: digit,
   any: 0,
   shortest: 13,
+  mayHold: text => fewestDigits.test(text),
   find(text, found) {
+    if (!fewestDigits.test(text)) return
     let groups: [number, number][] = []
     const settle = (): void => {
       for (let index = 0; index < groups.length; )

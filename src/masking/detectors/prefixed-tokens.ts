@@ -93,6 +93,7 @@ const forms: readonly Form[] = [
 const byPrefix = new Map(forms.flatMap(form => form.prefixes.map(prefix => [prefix, form] as const)))
 /** Literals only: without a quantifier there is nothing to backtrack into. */
 const trigger = new RegExp([...byPrefix.keys()].map(prefix => prefix.replaceAll('.', '\\.')).join('|'), 'g')
+const anyTrigger = new RegExp(trigger.source)
 const azureTail = alphabet(/[A-Za-z0-9_~.-]/)
 
 export const prefixedTokens: Detector = {
@@ -100,6 +101,7 @@ export const prefixedTokens: Detector = {
   all: 0,
   any: underscore | dash | upper | slash | dot,
   shortest: 15,
+  mayHold: text => anyTrigger.test(text),
   find(text, found) {
     const search = trigger
     search.lastIndex = 0
@@ -124,6 +126,7 @@ export const azureClientSecret: Detector = {
   all: tilde | digit,
   any: 0,
   shortest: 37,
+  mayHold: text => text.includes('Q~'),
   find(text, found: Found) {
     for (let index = text.indexOf('Q~'); index >= 0; index = text.indexOf('Q~', index + 2)) {
       const start = index - 4

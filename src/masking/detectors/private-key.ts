@@ -16,6 +16,7 @@ export const privateKey: Detector = {
   all: dash | upper,
   any: 0,
   shortest: 27,
+  mayHold: text => text.includes(opening),
   find(text, found) {
     for (let start = text.indexOf(opening); start >= 0; ) {
       const from = endOfOpening(text, start)

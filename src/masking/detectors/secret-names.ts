@@ -1,4 +1,5 @@
 /** Which names of fields, variables and headers say that their value is secret. */
+import { remembering } from '../remembering.ts'
 
 const endings =
   /(?:password|passwd|passphrase|pwd|secret|secretkey|apikey|appkey|applicationkey|privatekey|accesskey|accountkey|sharedaccesskey|signingkey|encryptionkey|servicekey|masterkey|(?:access|refresh|id|auth|api|bearer|session|client|security|share|oauth|private|deploy|bot|user|webhook|csrf|xsrf)token)$/
@@ -28,11 +29,14 @@ export function normalizedName(name: string): string {
     .replace(/\d+$/, '')
 }
 
-/** True where a field of this name holds a secret: `db_password`, `clientSecret`, `X-Api-Key`, but not `next_token`. */
-export function isSecretName(name: string): boolean {
-  if (name.length < 3 || name.length > longestName || !couldEnd.test(name)) return false
+const isSecretOf = remembering(name => {
   const normalized = normalizedName(name)
   return whole.has(normalized) || endings.test(normalized)
+})
+
+/** True where a field of this name holds a secret: `db_password`, `clientSecret`, `X-Api-Key`, but not `next_token`. */
+export function isSecretName(name: string): boolean {
+  return name.length >= 3 && name.length <= longestName && couldEnd.test(name) && isSecretOf(name)
 }
 
 export function isPlaceholder(value: string): boolean {
