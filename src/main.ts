@@ -156,7 +156,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   // What is durable inside a directory is no use where the directory itself is not.
   syncDirectories([directory], dirname(directory))
   const log = await openLog(loaded, directory, options)
-  const { storage, audit, published, checkpoint, registry, disk, signingKeys } = log
+  const { storage, audit, registry, disk } = log
 
   const keys = await loadRecordingKeys(join(directory, 'keys'), config.recording)
   if (keys.created) await audit.note('key.created', { purpose: 'recording', recipients: keys.recipients })
@@ -199,12 +199,9 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const asking = openNotifications({ loaded, storage, audit, clock: systemClock, approvals, gateway })
   undo.defer(() => asking.stop(closeGraceMs))
   const open = {
-    storage,
+    ...log,
     config,
     retention,
-    disk,
-    signingKeys,
-    published,
     sessions,
     recordings,
     approvals,
@@ -214,10 +211,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     slack: asking.slack,
     tokens,
     budgets,
-    registry,
     logger,
-    audit,
-    checkpoint,
     version,
   }
   return { services: { ...open, gateway, connections: table, export: shipping }, gateway, table, directory }
@@ -361,5 +355,6 @@ async function openLog({ config, base }: LoadedConfig, directory: string, { logg
     registry,
     disk,
     signingKeys,
+    witnesses: () => witnesses?.state,
   }
 }

@@ -44,12 +44,13 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
     }
     const gone = new AbortController()
     response.once('close', () => gone.abort())
+    const { browser } = caller
     const call: Call<unknown, unknown, unknown> = {
       services,
       caller,
       request,
       response,
-      signal: gone.signal,
+      signal: browser === undefined ? gone.signal : AbortSignal.any([gone.signal, browser.ended]),
       params: check(route.params, match.params, 'path'),
       query: check(route.query, queryOf(search), 'query'),
       body: await bodyOf(route, request),

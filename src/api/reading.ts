@@ -11,8 +11,12 @@ const recent = new Map<string, number>()
  */
 export async function noteReading(call: Call<unknown, unknown, unknown>, what: string): Promise<void> {
   const filters = describeFilters(call.query)
+  const hours = Object.entries(filters).map(([name, value]) => [
+    name,
+    times.has(name) ? hourOf(value) : value,
+  ])
   const { subject } = call.caller
-  const key = JSON.stringify([subject.issuer, subject.id, what, filters])
+  const key = JSON.stringify([subject.issuer, subject.id, what, hours])
   const now = Date.now()
   if ((recent.get(key) ?? 0) > now - quietFor) return
   recent.delete(key)
@@ -24,6 +28,13 @@ export async function noteReading(call: Call<unknown, unknown, unknown>, what: s
     recent.delete(key)
     throw error
   }
+}
+
+/** A moving window of time would make every look at it another one. */
+const times: ReadonlySet<string> = new Set(['since', 'until', 'to'])
+
+function hourOf(value: unknown): number {
+  return Math.floor(Number(value) / 3_600_000)
 }
 
 /** The filters without the cursor, which changes with every page. */

@@ -13,6 +13,17 @@ export type Role = Exclude<Permission, 'public'>
 export interface Caller {
   readonly subject: Subject
   readonly roles: ReadonlySet<Role>
+  /** Where the caller is a browser that signed in. */
+  readonly browser?: BrowserCaller
+}
+
+export interface BrowserCaller {
+  /** What every request that changes something must bring in the header `X-Sallyport-Csrf`. */
+  readonly csrf: string
+  /** When the session ends, milliseconds since the epoch, unless it is idle before. */
+  readonly expiresAt: number
+  /** Fires when the session is over: streams that it opened end with it. */
+  readonly ended: AbortSignal
 }
 
 /** What a handler is given: its inputs, already checked. */

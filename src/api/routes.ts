@@ -5,18 +5,28 @@ import { budgetRoutes } from './routes/budgets.ts'
 import { complianceRoutes } from './routes/compliance.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
+import { identityRoutes } from './routes/identities.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { logRoutes } from './routes/log.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { recordingRoutes } from './routes/recordings.ts'
 import { retentionRoutes } from './routes/retention.ts'
+import { savedSearchRoutes } from './routes/saved-searches.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { slackRoutes } from './routes/slack.ts'
+import { statsRoutes } from './routes/stats.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 
 /** Every route of the API. */
 export const allRoutes: readonly Route[] = [
   ...systemRoutes,
+  ...policyRoutes,
   ...auditRoutes,
+  ...logRoutes,
+  ...statsRoutes,
+  ...savedSearchRoutes,
+  ...identityRoutes,
   ...keyRoutes,
   ...sessionRoutes,
   ...recordingRoutes,

@@ -18,11 +18,20 @@ import type { Role } from '../identity/roles.ts'
 import type { Logger } from '../log.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Budgets } from '../policy/budgets.ts'
+import type { PolicyText } from '../policy/load-policy.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Recordings } from '../recording/recordings.ts'
 import type { DiskWatch } from '../retention/disk-watch.ts'
 import type { Retention } from '../retention/retention.ts'
 import type { Storage } from '../storage/storage.ts'
+import type { WitnessesState } from '../witness/witnesses.ts'
+
+/** How a connection has been doing since the start; times in milliseconds since the epoch. */
+export interface ConnectionHealthFacts {
+  readonly state: 'unknown' | 'ok' | 'failing'
+  readonly lastSuccess?: number
+  readonly lastFailure?: number
+}
 
 /** What routes act on. `main.ts` fills it. */
 export interface Services {
@@ -50,6 +59,8 @@ export interface Services {
   readonly logger: Logger
   /** The newest signed head of the log, once there is one. */
   readonly checkpoint: () => SignedHead | undefined
+  /** How the witnesses of the log are doing; undefined where none are configured. */
+  readonly witnesses: () => WitnessesState | undefined
   readonly connections: {
     list(): readonly OpenConnection[]
     find(name: string): OpenConnection | undefined
@@ -60,6 +71,12 @@ export interface Services {
     readonly signIn: SignInConfig
     /** The policy in force, for explanations. */
     readonly rules: Policy
+    /** That policy as it is written. */
+    readonly policyText: PolicyText
+    /** Names of the mask profiles that rules may name. */
+    readonly maskProfiles: readonly string[]
     rolesOf(subject: Subject): ReadonlySet<Role>
+    /** How the connection of that name has been doing since the start. */
+    healthOf(connection: string): ConnectionHealthFacts
   }
 }

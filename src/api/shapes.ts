@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { EntryFilter } from '../storage/storage.ts'
 
 /** Shapes that several routes share. */
 
@@ -6,7 +7,7 @@ export const entryShape = z
   .looseObject({ v: z.literal(1), kind: z.string(), log: z.string(), seq: z.string(), time: z.string() })
   .describe('An entry exactly as it stands in the log')
 
-const instant = z.string().transform((text, context) => {
+export const instant = z.string().transform((text, context) => {
   const relative = /^(\d{1,6})(s|m|h|d)$/.exec(text)
   if (relative !== null) {
     const unit = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[relative[2] as 's' | 'm' | 'h' | 'd']
@@ -37,6 +38,14 @@ export function pageLimit(most: number, standard: number) {
     .describe(`Most of a page, 1 to ${most}`)
 }
 
+/** How many values of a field are told apart. */
+export function topKeys(most: number, standard: number) {
+  return whole
+    .pipe(z.number().int().min(1).max(most))
+    .default(standard)
+    .describe(`Most values to tell apart, 1 to ${most}`)
+}
+
 /** The filters of the log; all given ones must hold. */
 export const entryFilters = {
   since: instant
@@ -55,6 +64,30 @@ export const entryFilters = {
   action: z.string().optional().describe('Action id'),
   approval: z.string().optional().describe('Approval id'),
   text: z.string().max(500).optional().describe('Words that all occur in the entry'),
+}
+
+const filterShape = z.object(entryFilters)
+
+/** The filter of the index for the filters of a request. */
+export function entryFilter(query: Partial<z.infer<typeof filterShape>>): EntryFilter {
+  const { since, until, kind, identity, connection, operation, outcome, session, action, approval, text } =
+    query
+  const kinds = [kind ?? []].flat().flatMap(each => each.split(',').filter(one => one !== ''))
+  const given = Object.fromEntries(
+    Object.entries({
+      since,
+      until,
+      identity,
+      connection,
+      operation,
+      outcome,
+      session,
+      action,
+      approval,
+      text,
+    }).filter(([, value]) => value !== undefined),
+  )
+  return { ...given, ...(kinds.length === 0 ? {} : { kinds }) }
 }
 
 export const pageQuery = z.object({

@@ -78,6 +78,7 @@ export class Approvals {
   readonly #open = new Map<string, OpenApproval>()
   readonly #openOf = new Map<string, number>()
   readonly #watchers = new Map<string, Set<(approval: Approval) => void>>()
+  readonly #listeners = new Set<(approval: Approval) => void>()
   readonly #releases = new Set<() => void>()
   #stopped = false
   #creating = 0
@@ -111,6 +112,12 @@ export class Approvals {
     clearInterval(this.#sweeper)
     this.#stopped = true
     for (const release of this.#releases) release()
+  }
+
+  /** Calls with each approval that was made or changed, once that is durable. Returns what ends it. */
+  onChange(listener: (approval: Approval) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** How many wait for a decision. */
@@ -335,6 +342,7 @@ export class Approvals {
   #changed(approval: Approval): void {
     this.#remember(approval)
     for (const watcher of this.#watchers.get(approval.id) ?? []) watcher(approval)
+    for (const listener of this.#listeners) listener(approval)
   }
 
   #remember(approval: Approval): void {

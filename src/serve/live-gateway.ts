@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
+import type { ConnectionHealthFacts } from '../api/services.ts'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { Approval } from '../approvals/approval.ts'
 import { connectionVersion } from '../approvals/connection-version.ts'
@@ -34,11 +35,12 @@ import type { Subject } from '../model/subject.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { Budgets } from '../policy/budgets.ts'
 import { createAuthorizer } from '../policy/compiled-authorizer.ts'
-import { loadPolicy } from '../policy/load-policy.ts'
+import { loadPolicy, type PolicyText } from '../policy/load-policy.ts'
 import type { Policy } from '../policy/policy.ts'
 import { RateLimiter } from '../policy/rate-limiter.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Recordings } from '../recording/recordings.ts'
+import { ConnectionHealth } from './connection-health.ts'
 
 export interface LiveGatewayParts {
   readonly loaded: LoadedConfig
@@ -62,6 +64,8 @@ export interface LiveGatewayParts {
 interface Rules {
   readonly signIn: SignInConfig
   readonly policy: Policy
+  readonly written: PolicyText
+  readonly maskProfiles: readonly string[]
   readonly authorizer: Authorizer
   readonly masking: Masking
   readonly authenticator: OpenAuthenticator
@@ -90,6 +94,7 @@ export class LiveGateway implements Gateway {
   /** Address for links in answers. */
   publicUrl = ''
   readonly #parts: LiveGatewayParts
+  readonly #health = new ConnectionHealth()
   readonly #limiter = new RateLimiter()
   #rules: Rules
 
@@ -102,7 +107,13 @@ export class LiveGateway implements Gateway {
     this.credentials = parts.credentials
     this.deferrals = parts.deferrals
     this.authenticator = { identify: credential => this.#identify(credential) }
-    this.meter = createMeter(parts.registry)
+    const meter = createMeter(parts.registry)
+    this.meter = {
+      ended: (connection, outcome, seconds) => {
+        this.#health.ended(connection, outcome, parts.clock.now())
+        meter.ended(connection, outcome, seconds)
+      },
+    }
     this.guards = []
     this.observers = [{ ended: of => parts.budgets.settle(of) }]
     this.approvals = createApprovalStep({
@@ -134,6 +145,14 @@ export class LiveGateway implements Gateway {
     return this.#rules.policy
   }
 
+  get policyText(): PolicyText {
+    return this.#rules.written
+  }
+
+  get maskProfiles(): readonly string[] {
+    return this.#rules.maskProfiles
+  }
+
   get signIn(): SignInConfig {
     return this.#rules.signIn
   }
@@ -145,6 +164,10 @@ export class LiveGateway implements Gateway {
 
   rolesOf(subject: Subject): ReadonlySet<Role> {
     return this.#rules.rolesOf(subject)
+  }
+
+  healthOf(connection: string): ConnectionHealthFacts {
+    return this.#health.of(connection)
   }
 
   masker(profiles: readonly string[], _connection: Connection, lease?: Lease): Masker {
@@ -233,7 +256,8 @@ async function makeRules(
     config.masking,
     hashKey === undefined ? {} : { hashKey: await openSecret(hashKey, base).read() },
   )
-  const policy = await readPolicy(loaded)
+  const maskProfiles = [...Object.keys(builtinProfiles), ...Object.keys(config.masking.profiles)]
+  const { policy, written } = await readPolicy(loaded, maskProfiles)
   const authenticator = createAuthenticator({
     issuers: config.identity.issuers,
     providers: config.identity.tokens.enabled ? [parts.tokens] : [],
@@ -244,6 +268,8 @@ async function makeRules(
   return {
     signIn: config.sign_in,
     policy,
+    written,
+    maskProfiles,
     masking,
     authenticator,
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
@@ -254,11 +280,10 @@ async function makeRules(
   }
 }
 
-async function readPolicy({ config, ...origin }: LoadedConfig): Promise<Policy> {
-  const maskProfiles = [...Object.keys(builtinProfiles), ...Object.keys(config.masking.profiles)]
+async function readPolicy({ config, ...origin }: LoadedConfig, maskProfiles: readonly string[]) {
   const read = await loadPolicy(config.policy, origin, { maskProfiles })
   if ('problems' in read) throw new ProblemsError(read.problems)
-  return read.policy
+  return read
 }
 
 function createMeter(registry: Registry): Meter {

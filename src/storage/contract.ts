@@ -37,6 +37,7 @@ export function storageContract(name: string, open: () => Promise<OpenedStorage>
     void describe('blobs', () => blobContract(check))
     void describe('state', () => stateContract(check))
     void describe('index', () => indexContract(check))
+    void describe('counts', () => countContract(check))
   })
 }
 
@@ -355,5 +356,49 @@ function indexContract(check: Check): void {
   check('a limit out of range is refused', async ({ index }) => {
     for (const limit of [0, -1, 1001, 1.5, Number.NaN])
       await assert.rejects(index.search({ limit }), TypeError)
+  })
+}
+
+function countContract(check: Check): void {
+  check('counts by field and time, and says who was seen', async storage => {
+    const { index } = storage
+    const { log } = storage
+    const entries = [
+      { kind: 'action.completed', outcome: 'success', subject: { id: 'a1', name: 'Agent One' } },
+      { kind: 'action.denied', outcome: 'denied', subject: { id: 'a1', name: 'Agent One' } },
+      { kind: 'approval.requested', approval: 'ap_1', subject: { id: 'a2' } },
+      { kind: 'action.completed', outcome: 'success', subject: { id: 'a2' } },
+    ].map((fields, i) => entryOf(i, fields))
+    await log.append({ start: 0, entries, blobs: [] })
+    await index.whenIndexed(entries.length)
+    const counted = await index.count({
+      filter: {},
+      fields: ['identity', 'outcome', 'approval'],
+      top: 1,
+      buckets: { from: 1_700_000_000_000, width: 2000, count: 2 },
+    })
+    assert.deepEqual(counted, {
+      entries: 4,
+      fields: {
+        identity: {
+          keys: [{ key: 'a2', entries: 2, buckets: [0, 2] }],
+          other: { keys: 1, entries: 2, buckets: [2, 0] },
+        },
+        outcome: {
+          keys: [{ key: 'success', entries: 2, buckets: [1, 1] }],
+          other: { keys: 1, entries: 1, buckets: [1, 0] },
+        },
+        approval: { keys: [{ key: 'requested', entries: 1, buckets: [0, 1] }] },
+      },
+      indexed: 4,
+    })
+    const page = await index.identities({ limit: 1 })
+    assert.deepEqual(page, { identities: [{ entries: 2, first: 2, last: 3 }], next: 3 })
+    assert.deepEqual(await index.identities({ limit: 1, before: 3 }), {
+      identities: [{ entries: 2, first: 0, last: 1 }],
+    })
+    assert.deepEqual(await index.identities({ limit: 9, name: 'ONE' }), {
+      identities: [{ entries: 2, first: 0, last: 1 }],
+    })
   })
 }

@@ -7,7 +7,10 @@ export interface EntryFacts {
   /** Milliseconds since the epoch; 0 where the entry has no time. */
   readonly time: number
   readonly kind: string
-  /** Id, e-mail and name of the subject and of the person it acts for; lower case, each once, sorted. */
+  /**
+   * Id, e-mail and name of the subject and of the person it acts for; lower case, each once. First the one that the
+   * subject is shown by, the others sorted.
+   */
   readonly names: readonly string[]
   readonly connection: string
   readonly operation: string
@@ -87,7 +90,10 @@ function textOf(value: unknown): string {
 
 function namesOf(...principals: Fields[]): string[] {
   const names = principals.flatMap(({ id, email, name }) => [textOf(id), textOf(email), textOf(name)])
-  return [...new Set(names.filter(name => name !== '').map(name => name.toLowerCase()))].sort()
+  const { email, name, id } = principals[0] ?? {}
+  const shown = textOf(email) || textOf(name) || textOf(id)
+  const sorted = names.filter(each => each !== '').map(each => each.toLowerCase())
+  return [...new Set([...(shown === '' ? [] : [shown.toLowerCase()]), ...sorted.sort()])]
 }
 
 function entryWords(entry: Fields): Set<string> {

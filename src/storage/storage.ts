@@ -157,6 +157,63 @@ export interface EntryQuery {
   readonly text?: string
 }
 
+/** What entries are counted by. `approval` is the kind of entries about approvals, without `approval.`. */
+export const countFields = ['kind', 'identity', 'connection', 'operation', 'outcome', 'approval'] as const
+export type CountField = (typeof countFields)[number]
+
+/** Which entries to count: filters as in a search, without its pages. */
+export type EntryFilter = Omit<EntryQuery, 'after' | 'descending' | 'limit'>
+
+export interface CountQuery {
+  readonly filter: EntryFilter
+  /** 1 to 6 of them; each is counted by itself. */
+  readonly fields: readonly CountField[]
+  /** Most keys of a field that are told apart, 1 to 100; what is left over is `other`. */
+  readonly top: number
+  /** Buckets of time: `count` of them (1 to 1000), each `width` milliseconds, from `from` on. They bound the filter. */
+  readonly buckets?: { readonly from: number; readonly width: number; readonly count: number }
+}
+
+export interface KeyCount {
+  /** Identities by the subject's e-mail, else name, else id, in lower case: as the filter `identity` takes it. */
+  readonly key: string
+  readonly entries: number
+  /** Entries of each bucket, where buckets were asked for. */
+  readonly buckets?: readonly number[]
+}
+
+export interface FieldCounts {
+  /** Most entries first. Entries without the field have no key. */
+  readonly keys: readonly KeyCount[]
+  /** Those of all keys beyond `top` together; absent where there are none. */
+  readonly other?: Omit<KeyCount, 'key'> & { readonly keys: number }
+}
+
+export interface EntryCounts {
+  /** Matching entries, with or without the fields. */
+  readonly entries: number
+  readonly fields: Readonly<Partial<Record<CountField, FieldCounts>>>
+  /** Set where the filter has ids or words that match too many entries: only the newest so many were counted. */
+  readonly newestOnly?: number
+  readonly indexed: number
+}
+
+/** A subject that entries name, alone or on behalf of one person. */
+export interface SeenIdentity {
+  /** Entries that name it. */
+  readonly entries: number
+  /** Leaf indexes of the first and the last of them that are still there. */
+  readonly first: number
+  readonly last: number
+}
+
+export interface SeenPage {
+  /** The most recently seen first. */
+  readonly identities: readonly SeenIdentity[]
+  /** Pass as `before` for the next page; absent at the end. */
+  readonly next?: number
+}
+
 export interface EntryPage {
   readonly entries: readonly { readonly index: number; readonly bytes: Buffer }[]
   /** Pass as `after` for the next page; absent at the end. */
@@ -174,6 +231,14 @@ export interface EntryIndex {
   prune(below: number): Promise<void>
   /** Throws TypeError for a limit out of range. Does no work on the calling thread beyond passing it on. */
   search(query: EntryQuery): Promise<EntryPage>
+  /** Counts without reading entries. Throws TypeError for numbers out of range. Exact, but for `newestOnly`. */
+  count(query: CountQuery): Promise<EntryCounts>
+  /** Who was seen, 1 to 200 a page; `name` is a part of an id, e-mail or name, in any case. */
+  identities(query: {
+    readonly name?: string
+    readonly before?: number
+    readonly limit: number
+  }): Promise<SeenPage>
 }
 
 export interface DiskSpace {

@@ -104,7 +104,7 @@ test('what is answered is what the route, and so openapi.json, says', async () =
   const checked: string[] = []
   for (const route of allRoutes) {
     const [status, response] = Object.entries(route.responses)[0]!
-    if (route.method !== 'GET' || response.schema === undefined) continue
+    if (route.method !== 'GET' || response.schema === undefined || route.path.endsWith('/stream')) continue
     const who = route.permission === 'admin' ? 'bo' : 'cam'
     const answer = await call(address(route), who)
     if (answer.status === 404) continue // nothing of that kind is here
@@ -120,6 +120,13 @@ test('what is answered is what the route, and so openapi.json, says', async () =
     'sessions.replay',
     'me.get',
     'export.status',
+    'entries.stats',
+    'entries.facets',
+    'identities.list',
+    'savedSearches.list',
+    'policy.get',
+    'log.get',
+    'connections.list',
   ])
     assert.ok(checked.includes(id), `${id} was not checked`)
 })

@@ -4,8 +4,9 @@ import type { Ballot } from '../../approvals/approvals.ts'
 import { eligibleGroups } from '../../approvals/voters.ts'
 import { GatewayError } from '../../errors.ts'
 import { samePerson, subjectKey } from '../../model/subject.ts'
-import { type Caller, route } from '../route.ts'
+import { type Call, type Caller, route, streamed } from '../route.ts'
 import { idParam, pageLimit } from '../shapes.ts'
+import { change, type Events, streaming } from '../streams.ts'
 
 const approvalShape = z.looseObject({
   id: z.string(),
@@ -136,6 +137,20 @@ export const approvalRoutes = [
   }),
   route({
     method: 'GET',
+    path: '/approvals/stream',
+    id: 'approvals.stream',
+    summary:
+      'What is open, as event `approvals`, then each approval that is made or changed, as event `approval`; server-sent',
+    permission: 'user',
+    audit: { none: 'see approvals.list' },
+    responses: { 200: { description: 'Events `approvals` and `approval`', type: 'text/event-stream' } },
+    async handler(call) {
+      await streaming(call, events => followApprovals(call, events))
+      return streamed
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/approvals/{id}',
     id: 'approvals.get',
     summary:
@@ -206,3 +221,49 @@ export const approvalRoutes = [
     },
   }),
 ]
+
+/** Changes that wait for a slow reader; beyond it the reader gets the whole queue anew. */
+const mostWaiting = 200
+const mostOpen = 1000
+
+async function followApprovals(
+  { services, caller, signal }: Call<unknown, unknown, unknown>,
+  events: Events,
+): Promise<void> {
+  const { approvals } = services
+  // The newest state of each is enough for a reader who is behind.
+  const waiting = new Map<string, Approval>()
+  let missed = true
+  let wake = (): void => undefined
+  const unsubscribe = approvals.onChange(approval => {
+    if (!visible(approval, caller)) return
+    waiting.set(approval.id, approval)
+    if (waiting.size > mostWaiting) {
+      waiting.clear()
+      missed = true
+    }
+    wake()
+  })
+  try {
+    while (!signal.aborted) {
+      if (missed) {
+        missed = false
+        const found = await approvals.list({ open: true, limit: mostOpen })
+        const shown = found.filter(each => visible(each, caller)).map(each => show(each, caller))
+        await events.send('approvals', JSON.stringify({ approvals: shown }))
+      }
+      for (const [id, approval] of waiting) {
+        waiting.delete(id)
+        await events.send('approval', JSON.stringify(show(approval, caller)))
+      }
+      const due = (): boolean => missed || waiting.size > 0
+      await change(signal, due, listener => {
+        wake = listener
+        return () => (wake = () => undefined)
+      })
+      if (!due()) await events.comment('alive')
+    }
+  } finally {
+    unsubscribe()
+  }
+}

@@ -3,39 +3,37 @@ import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { makeReceipt } from '../../audit/receipt.ts'
 import { GatewayError } from '../../errors.ts'
+import type { Entry } from '../../audit/events.ts'
+import { filterMatcher } from '../../storage/matches-filter.ts'
 import type { EntryQuery } from '../../storage/storage.ts'
+import { csvHeader, csvLine } from '../csv.ts'
 import { noteReading } from '../reading.ts'
 import { route, streamed } from '../route.ts'
 import type { Services } from '../services.ts'
-import { entryPage, entryShape, indexParam, type PageQuery, pageQuery } from '../shapes.ts'
+import {
+  entryFilter,
+  entryFilters,
+  entryPage,
+  entryShape,
+  indexParam,
+  type PageQuery,
+  pageQuery,
+} from '../shapes.ts'
+import { drained, followLog, resumeAt, streaming } from '../streams.ts'
 
 const exportPage = 1000
 
+/** A stream is of what comes, so it has no times. */
+const { since: _since, until: _until, ...filters } = entryFilters
+
 /** The query of the index for the filters of a request. */
-export function entryQuery(query: PageQuery): EntryQuery {
-  const { since, until, after, identity, connection, operation, outcome, session, action, approval, text } =
-    query
-  const kinds = [query.kind ?? []].flat().flatMap(each => each.split(',').filter(kind => kind !== ''))
-  const given = Object.fromEntries(
-    Object.entries({
-      since,
-      until,
-      after,
-      identity,
-      connection,
-      operation,
-      outcome,
-      session,
-      action,
-      approval,
-      text,
-    }).filter(([, value]) => value !== undefined),
-  )
+function entryQuery(query: PageQuery): EntryQuery {
+  const { after, order, limit } = query
   return {
-    ...given,
-    ...(kinds.length === 0 ? {} : { kinds }),
-    descending: query.order === 'desc',
-    limit: query.limit,
+    ...entryFilter(query),
+    ...(after === undefined ? {} : { after }),
+    descending: order === 'desc',
+    limit,
   }
 }
 
@@ -76,16 +74,27 @@ export const auditRoutes = [
     method: 'GET',
     path: '/audit/export',
     id: 'entries.export',
-    summary: 'All entries that match, as NDJSON, one exact entry a line',
+    summary: 'All entries that match: as NDJSON, one exact entry a line, or as CSV with the main facts',
     permission: 'auditor',
     audit: 'audit.read',
-    query: pageQuery,
+    query: pageQuery.extend({
+      format: z
+        .enum(['ndjson', 'csv'])
+        .default('ndjson')
+        .describe('`csv` is a selection of columns, in which no cell is a formula'),
+    }),
     responses: { 200: { description: 'Entries, one a line', type: 'application/x-ndjson' } },
     async handler(call) {
       await noteReading(call, 'export')
       const { response, signal } = call
       const { storage } = call.services
-      response.setHeader('content-type', 'application/x-ndjson')
+      const csv = call.query.format === 'csv'
+      response.setHeader(
+        'content-type',
+        csv ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson',
+      )
+      response.setHeader('content-disposition', `attachment; filename="entries.${call.query.format}"`)
+      if (csv) response.write(csvHeader)
       let query = { ...entryQuery(call.query), limit: exportPage }
       // What is written while the export runs is not part of it, or a busy log would never end.
       const end = storage.log.size
@@ -95,7 +104,8 @@ export const auditRoutes = [
         const page = await storage.index.search(query)
         const lines = page.entries
           .filter(each => each.index < end)
-          .map(each => `${each.bytes.toString('utf8')}\n`)
+          .map(({ bytes }) => bytes.toString('utf8'))
+          .map(text => (csv ? csvLine(JSON.parse(text) as Entry) : `${text}\n`))
         if (lines.length > 0 && !response.write(lines.join(''))) await drained(response, signal)
         if (page.next === undefined || lines.length < page.entries.length || signal.aborted) break
         query = { ...query, after: page.next }
@@ -135,10 +145,11 @@ export const auditRoutes = [
     path: '/audit/stream',
     id: 'entries.stream',
     summary:
-      'Entries as they become durable, as server-sent events; the event id is the index, so a reconnect goes on',
+      'Entries that match, as they become durable, as server-sent events; the event id is the index, so a reconnect goes on',
     permission: 'auditor',
     audit: 'audit.read',
     query: z.object({
+      ...filters,
       from: z
         .string()
         .regex(/^\d{1,15}$/)
@@ -148,27 +159,14 @@ export const auditRoutes = [
     }),
     responses: { 200: { description: 'Events named `entry`', type: 'text/event-stream' } },
     async handler(call) {
-      await noteReading(call, 'stream')
-      const { response, signal, request } = call
-      const { storage, audit } = call.services
-      response.setHeader('content-type', 'text/event-stream')
-      response.setHeader('x-accel-buffering', 'no')
-      response.write(': following the log\n\n')
-      const last = request.headers['last-event-id']
-      let next =
-        typeof last === 'string' && /^\d{1,15}$/.test(last)
-          ? Number(last) + 1
-          : (call.query.from ?? storage.log.size)
-      while (!signal.aborted) {
-        const entries = await storage.log.read(next, 256)
-        for (const bytes of entries) {
-          const flowing = response.write(`id: ${next++}\nevent: entry\ndata: ${bytes.toString('utf8')}\n\n`)
-          if (!flowing) await drained(response, signal)
-        }
-        if (entries.length === 0) await growth(audit, { size: () => storage.log.size, next }, signal)
-        if (entries.length === 0 && storage.log.size <= next) response.write(': alive\n\n')
-      }
-      response.end()
+      const from = resumeAt(call) ?? call.query.from ?? call.services.storage.log.size
+      const filter = entryFilter(call.query)
+      const passes = Object.keys(filter).length === 0 ? {} : { passes: filterMatcher(filter) }
+      await streaming(call, async events => {
+        await noteReading(call, 'stream')
+        await events.comment('following the log')
+        await followLog(call, events, { from, ...passes })
+      })
       return streamed
     },
   }),
@@ -209,41 +207,3 @@ export const auditRoutes = [
     },
   }),
 ]
-
-/** Resolves when the response can take more, or the caller has gone. */
-function drained(response: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) return resolve()
-    const done = (): void => {
-      response.off('drain', done)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    response.once('drain', done)
-    signal.addEventListener('abort', done)
-  })
-}
-
-const keepAliveMs = 15_000
-
-/** Resolves when the log has grown past `next`, the caller has gone, or it is time for a sign of life. */
-function growth(
-  audit: Services['audit'],
-  log: { readonly size: () => number; readonly next: number },
-  signal: AbortSignal,
-): Promise<void> {
-  return new Promise(resolve => {
-    const done = (): void => {
-      unsubscribe()
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, keepAliveMs)
-    const unsubscribe = audit.onGrowth(size => {
-      if (size > log.next) done()
-    })
-    signal.addEventListener('abort', done)
-    if (signal.aborted || log.size() > log.next) done()
-  })
-}

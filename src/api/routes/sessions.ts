@@ -4,9 +4,12 @@ import { GatewayError } from '../../errors.ts'
 import type { Session } from '../../gateway/session.ts'
 import { subjectFacts } from '../../model/subject.ts'
 import type { TimedFrame } from '../../recording/frames.ts'
-import { route } from '../route.ts'
+import { noteReading } from '../reading.ts'
+import { route, streamed } from '../route.ts'
+import { readFacts } from '../../storage/entry-facts.ts'
 import type { Services } from '../services.ts'
 import { cursor, idParam, pageLimit } from '../shapes.ts'
+import { followLog, resumeAt, streaming } from '../streams.ts'
 
 const sessionShape = z.looseObject({
   id: z.string(),
@@ -162,6 +165,45 @@ export const sessionRoutes = [
       const actions = await Promise.all(entries.map(entry => replayOne(services, entry)))
       const session = await describeSession(services, started)
       return { session, actions, ...(next === undefined ? {} : { next: String(next) }) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/sessions/{id}/stream',
+    id: 'sessions.stream',
+    summary:
+      'The entries of a session, from its start and then as they come, as server-sent events; ends with the session',
+    permission: 'auditor',
+    audit: 'audit.read',
+    params: idParam,
+    responses: { 200: { description: 'Events named `entry`', type: 'text/event-stream' } },
+    async handler(call) {
+      const { services, params } = call
+      const { id } = params
+      await noteReading(call, 'session')
+      const from = resumeAt(call) ?? Number((await findStart(services, id)).entry.seq)
+      await streaming(call, async events => {
+        await events.comment('following the session')
+        // What is there already is found by the index; only what comes is looked for in the log itself.
+        const { size } = services.storage.log
+        await services.storage.index.whenIndexed(size)
+        let after = from - 1
+        for (;;) {
+          const page = await services.storage.index.search({ session: id, after, limit: 256 })
+          for (const { index, bytes } of page.entries) {
+            await events.send('entry', bytes.toString('utf8'), index)
+            if (readFacts(bytes).kind === 'session.ended') return
+            after = index
+          }
+          if (page.next === undefined || call.signal.aborted) break
+        }
+        await followLog(call, events, {
+          from: Math.max(after + 1, size),
+          passes: facts => facts.session === id,
+          isLast: facts => facts.kind === 'session.ended',
+        })
+      })
+      return streamed
     },
   }),
   route({

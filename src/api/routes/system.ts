@@ -2,10 +2,8 @@ import { z } from 'zod'
 import { subjectFacts } from '../../model/subject.ts'
 import { GatewayError } from '../../errors.ts'
 import type { OpenConnection } from '../../gateway/protocol.ts'
-import { explain } from '../../policy/explain.ts'
-import { inquiryOf } from '../../policy/policy-tests.ts'
-import { questionSchema } from '../../policy/schema.ts'
 import { route } from '../route.ts'
+import type { Services } from '../services.ts'
 
 const connectionShape = z.looseObject({
   name: z.string(),
@@ -13,12 +11,25 @@ const connectionShape = z.looseObject({
   sensitivity: z.string(),
   labels: z.record(z.string(), z.string()),
   url: z.string().describe('What clients use as their base address'),
+  health: z
+    .object({
+      state: z.enum(['unknown', 'ok', 'failing']).describe('How the newest forwarded action ended'),
+      last_success: z.string().optional(),
+      last_failure: z.string().optional(),
+    })
+    .describe('Since the start, from the actions that were forwarded; see also connections.check'),
 })
 
 /** What may be shown of a connection: never its secrets, nor where they are. */
-function show({ connection }: OpenConnection, publicUrl: string): Record<string, unknown> {
+function show({ connection }: OpenConnection, gateway: Services['gateway']): Record<string, unknown> {
   const { name, protocol, sensitivity, labels } = connection
-  return { name, protocol, sensitivity, labels, url: `${publicUrl}/c/${name}` }
+  const { state, lastSuccess, lastFailure } = gateway.healthOf(name)
+  const health = { state, last_success: instantOf(lastSuccess), last_failure: instantOf(lastFailure) }
+  return { name, protocol, sensitivity, labels, url: `${gateway.publicUrl}/c/${name}`, health }
+}
+
+function instantOf(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString()
 }
 
 export const systemRoutes = [
@@ -26,20 +37,30 @@ export const systemRoutes = [
     method: 'GET',
     path: '/sign-in',
     id: 'signIn.get',
-    summary: 'Where people sign in: issuer and client for the device grant',
+    summary: 'How people sign in: in the browser by one of the providers, on a terminal by the device grant',
     permission: 'public',
     audit: { none: 'the same for everybody, and nothing in it is secret' },
     responses: {
       200: {
-        description: 'Issuer and client',
-        schema: z.looseObject({ issuer: z.string(), client_id: z.string(), scope: z.string() }),
+        description: 'Providers for the browser; issuer and client for the device grant',
+        schema: z.looseObject({
+          providers: z.array(
+            z.object({
+              id: z.string(),
+              kind: z.enum(['oidc', 'saml', 'local']),
+              label: z.string(),
+              url: z.string().describe('Where the browser goes; `return_to` says where it comes back to'),
+            }),
+          ),
+          issuer: z.string().optional().describe('Absent where there is no device grant'),
+          client_id: z.string().optional(),
+          scope: z.string().optional(),
+        }),
       },
     },
     handler({ services }) {
       const { signIn } = services.gateway
-      if (signIn === undefined)
-        throw new GatewayError('not-found', { detail: 'the gateway has no `sign_in` configured' })
-      return signIn
+      return { ...signIn, providers: [] }
     },
   }),
   route({
@@ -56,13 +77,22 @@ export const systemRoutes = [
           subject: z.looseObject({}),
           groups: z.array(z.string()),
           roles: z.array(z.string()),
+          csrf: z
+            .string()
+            .optional()
+            .describe(
+              'For browsers that signed in: to be sent as `X-Sallyport-Csrf` with every request that is no GET',
+            ),
+          expires_at: z.string().optional().describe('When the credential or the session ends'),
         }),
       },
     },
-    handler: ({ caller }) => ({
-      subject: subjectFacts(caller.subject),
-      groups: caller.subject.groups,
-      roles: [...caller.roles],
+    handler: ({ caller: { subject, roles, browser } }) => ({
+      subject: subjectFacts(subject),
+      groups: subject.groups,
+      roles: [...roles],
+      csrf: browser?.csrf,
+      expires_at: instantOf(browser?.expiresAt ?? subject.expiresAt),
     }),
   }),
   route({
@@ -102,7 +132,7 @@ export const systemRoutes = [
       200: { description: 'Connections', schema: z.object({ connections: z.array(connectionShape) }) },
     },
     handler: ({ services }) => ({
-      connections: services.connections.list().map(each => show(each, services.gateway.publicUrl)),
+      connections: services.connections.list().map(each => show(each, services.gateway)),
     }),
   }),
   route({
@@ -121,25 +151,6 @@ export const systemRoutes = [
       if (open === undefined)
         throw new GatewayError('not-found', { detail: `there is no connection ${params.name}` })
       return await open.check()
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/policy/explain',
-    id: 'policy.explain',
-    summary: 'What the policy in force would decide, which rule decides it, and why the others do not',
-    permission: 'auditor',
-    audit: { none: 'asks a question; nothing runs' },
-    body: questionSchema,
-    responses: {
-      200: { description: 'The decision and an account of each rule', schema: z.looseObject({}) },
-    },
-    handler({ services, body }) {
-      const connections = services.connections.list().map(each => each.connection)
-      const inquiry = inquiryOf(body, { connections })
-      if (inquiry === undefined)
-        throw new GatewayError('not-found', { detail: 'there is no such connection' })
-      return explain(services.gateway.rules, inquiry)
     },
   }),
 ]

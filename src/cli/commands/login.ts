@@ -8,7 +8,8 @@ import { type Login, onRefresh, readLogin, removeLogin, writeLogin } from '../lo
 import { hint, paint, print, printJson } from '../output.ts'
 
 interface SignIn {
-  readonly issuer: string
+  /** Absent where the gateway has no issuer with a device grant. */
+  readonly issuer?: string
   readonly client_id: string
   readonly scope: string
   readonly audience?: string
@@ -16,6 +17,7 @@ interface SignIn {
 }
 
 function clientOf({ issuer, client_id, scope, audience, allow_insecure_http }: SignIn) {
+  if (issuer === undefined) throw new Failure('the gateway has no `sign_in.issuer` to sign in at')
   const more = audience === undefined ? {} : { audience }
   return { issuer, clientId: client_id, scope, allowInsecureHttp: allow_insecure_http, ...more }
 }

@@ -8,12 +8,17 @@ import { ConditionError, type Frame } from './values.ts'
 const budget = 100_000
 const longestSource = 4096
 
+/** What conditions see and entries do not hold. */
+export type UnrecordedPart = 'groups' | 'claims' | 'request'
+
 /** A compiled `when`. */
 export interface Condition {
   /** The source. */
   readonly text: string
   /** It looks at `request.body`, or at `request` in a way that may. */
   readonly readsBody: boolean
+  /** What it looks at that entries do not hold. */
+  readonly unrecorded: readonly UnrecordedPart[]
   /**
    * Whether it holds. Never throws: a missing field, an unfit type, too many steps and any other failure give the
    * error.
@@ -90,6 +95,7 @@ export function compileCondition(text: string): Condition | ConditionProblem {
     return {
       text,
       readsBody: readsBody(parsed.ast),
+      unrecorded: [...new Set(unrecorded(parsed.ast))],
       evaluate(given) {
         const frame: Frame = { variables: { ...given }, locals: [], left: budget, depth: 0 }
         try {
@@ -137,4 +143,15 @@ function readsBody(node: ASTNode): boolean {
 
 function isRequest(node: ASTNode): boolean {
   return node.op === 'id' && node.args === 'request'
+}
+
+function unrecorded(node: ASTNode): UnrecordedPart[] {
+  if (node.op === 'id' && node.args === 'request') return ['request']
+  // The subject as a whole, in a place where its fields are not told apart.
+  if (node.op === 'id' && node.args === 'subject') return ['groups', 'claims']
+  if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'subject') {
+    const field = node.args[1]
+    return field === 'groups' || field === 'claims' ? [field] : []
+  }
+  return childrenOf(node).flatMap(unrecorded)
 }

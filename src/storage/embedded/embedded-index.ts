@@ -1,5 +1,5 @@
-import { checkQuery } from '../check-query.ts'
-import type { EntryIndex, EntryPage, EntryQuery } from '../storage.ts'
+import { checkCount, checkQuery } from '../check-query.ts'
+import type { CountQuery, EntryCounts, EntryIndex, EntryPage, EntryQuery, SeenPage } from '../storage.ts'
 import type { BlobFinder } from './embedded-log.ts'
 import type { BlobPlace } from './frame.ts'
 import type { IndexStart } from './index-worker.ts'
@@ -68,6 +68,15 @@ export class EmbeddedIndex implements EntryIndex, BlobFinder {
       return { index, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
     })
     return { ...page, entries }
+  }
+
+  async count(query: CountQuery): Promise<EntryCounts> {
+    checkCount(query)
+    return await this.#caller.call('count', query)
+  }
+
+  async identities(query: { name?: string; before?: number; limit: number }): Promise<SeenPage> {
+    return await this.#caller.call('identities', query)
   }
 
   async prune(below: number): Promise<void> {

@@ -1,10 +1,11 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { matchesGlob, wordsOf } from '../entry-facts.ts'
-import type { EntryQuery } from '../storage.ts'
-import { idFields, idNumber, spanEntries, type WordField } from './index-schema.ts'
+import type { EntryFilter, EntryQuery } from '../storage.ts'
+import { type Columns, emptyColumns } from './columns.ts'
+import { idFields, idNumber, spanEntries, wordFields, type WordField } from './index-schema.ts'
 
 /** One filter on a column: the numbers it may hold, and about how many entries hold one of them. */
-interface Filter {
+export interface Filter {
   readonly column: string
   readonly values: readonly (number | bigint)[]
   readonly entries: number
@@ -32,9 +33,34 @@ export class EntrySearch {
 
   /** Indexes of the entries that match, in the order asked for, at most one more than the limit. */
   find(query: EntryQuery): number[] {
-    const filters = this.#filters(query)
+    const statement = this.#select(query, [])
+    if (statement === undefined) return []
+    return statement.prepared.all(...statement.values, query.limit + 1).map(row => Number(row['seq']))
+  }
+
+  /** The columns of the newest entries that match, at most `most`. */
+  columns(filter: EntryFilter, most: number): Columns {
+    const names = ['time', ...wordFields]
+    const statement = this.#select({ ...filter, descending: true, limit: most }, names)
+    if (statement === undefined) return emptyColumns(0)
+    statement.prepared.setReturnArrays(true)
+    const rows = statement.prepared.all(...statement.values, most) as unknown as number[][]
+    const columns = emptyColumns(rows.length)
+    rows.forEach((row, i) => {
+      columns.time[i] = row[1]!
+      wordFields.forEach((field, at) => (columns[field][i] = row[at + 2]!))
+    })
+    return columns
+  }
+
+  /** Undefined where nothing can match. The last parameter to bind is the limit. */
+  #select(
+    query: EntryQuery,
+    columns: readonly string[],
+  ): { readonly prepared: StatementSync; readonly values: SQLInputValue[] } | undefined {
+    const filters = this.filters(query)
     const [low, high] = this.#bounds(query)
-    if (low >= high || filters.some(each => each.values.length === 0 && !each.orEmpty)) return []
+    if (low >= high || filters.some(each => each.values.length === 0 && !each.orEmpty)) return undefined
     const where: string[] = []
     const values: SQLInputValue[] = []
     const add = (term: string, ...more: SQLInputValue[]): void => {
@@ -57,15 +83,15 @@ export class EntrySearch {
     if (query.since !== undefined) add('+entry.time >= ?', query.since)
     if (query.until !== undefined) add('+entry.time < ?', query.until)
     const order = query.descending === true ? 'DESC' : 'ASC'
-    const rows = this.#database
-      .prepare(
-        `SELECT ${seq} AS seq FROM ${from} WHERE ${where.join(' AND ')} ORDER BY ${seq} ${order} LIMIT ?`,
-      )
-      .all(...values, query.limit + 1)
-    return rows.map(row => Number(row['seq']))
+    const selected = [`${seq} AS seq`, ...columns.map(each => `entry.${each}`)].join(', ')
+    const prepared = this.#database.prepare(
+      `SELECT ${selected} FROM ${from} WHERE ${where.join(' AND ')} ORDER BY ${seq} ${order} LIMIT ?`,
+    )
+    return { prepared, values }
   }
 
-  #filters(query: EntryQuery): Filter[] {
+  /** The filters on columns; one with no value and without `orEmpty` matches nothing. */
+  filters(query: EntryFilter): Filter[] {
     const filters: Filter[] = []
     const { kinds, identity, operation } = query
     if (kinds !== undefined) filters.push(this.#words('kind', kinds))

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { hash } from 'node:crypto'
 import { type EntryFacts, readFacts } from '../entry-facts.ts'
+import { ColumnBlocks } from './columns.ts'
 import { idFields, idNumber, spanEntries, wordFields, type WordField } from './index-schema.ts'
 import type { ReadFrame } from './journal-reader.ts'
 
@@ -14,6 +15,7 @@ export class EntryTaker {
   >
   readonly #find: StatementSync
   readonly #count: StatementSync
+  readonly #columns: ColumnBlocks
   /** Numbers of words, `field` and text in one key. */
   #known = new Map<string, number>()
   #counts = new Map<number, number>()
@@ -33,6 +35,7 @@ export class EntryTaker {
       meta: database.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
     }
     this.#find = database.prepare('SELECT id FROM word WHERE field = ? AND text = ?')
+    this.#columns = new ColumnBlocks(database)
     this.#count = database.prepare('UPDATE word SET entries = entries + ? WHERE id = ?')
   }
 
@@ -52,6 +55,7 @@ export class EntryTaker {
         }
       }
       for (const [id, count] of this.#counts) this.#count.run(count, id)
+      this.#columns.fill(from, next)
       this.#insert.meta.run('indexed', next)
       if (last !== undefined) this.#insert.meta.run('last', hash('sha256', last))
       this.#database.exec('COMMIT')
@@ -70,6 +74,7 @@ export class EntryTaker {
   forget(frame: ReadFrame, below: number): void {
     this.#database.exec('BEGIN')
     try {
+      this.#columns.forget(Math.min(below, frame.start + frame.entries.length))
       for (const [i, entry] of frame.entries.entries()) {
         if (frame.start + i < below) this.#forgetEntry(frame.start + i, readFacts(entry))
       }

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 
-export const schemaVersion = 1
+export const schemaVersion = 2
 
 /** Columns that hold numbers into `word`; `who` is all names of an entry in one. 0 is the empty text. */
 export const wordFields = ['kind', 'who', 'connection', 'operation', 'outcome'] as const
@@ -29,6 +29,9 @@ export function createTables(database: DatabaseSync): void {
     CREATE TABLE entry (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, ${columns.map(each => `${each} INTEGER NOT NULL`).join(', ')});
     ${columns.map(each => `CREATE INDEX entry_${each} ON entry (${each}) WHERE ${each} <> 0;`).join('\n')}
     CREATE TABLE span (block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL);
+    CREATE TABLE columns (
+      block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, entries INTEGER NOT NULL, body BLOB NOT NULL
+    );
     CREATE TABLE blob (
       digest BLOB PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
     ) WITHOUT ROWID;

@@ -6,7 +6,8 @@ import { hash } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { workerData } from 'node:worker_threads'
-import type { EntryQuery } from '../storage.ts'
+import type { CountQuery, EntryQuery } from '../storage.ts'
+import { EntryCount } from './entry-count.ts'
 import { EntrySearch } from './entry-search.ts'
 import { EntryTaker } from './entry-taker.ts'
 import type { BlobPlace } from './frame.ts'
@@ -36,6 +37,7 @@ interface Tables {
   readonly database: DatabaseSync
   readonly taker: EntryTaker
   readonly search: EntrySearch
+  readonly counter: EntryCount
 }
 
 let tables = await openTables()
@@ -45,6 +47,9 @@ serve({
   open: () => indexed,
   follow: ({ size }: { size: number }) => guarded(() => follow(size)),
   search: (query: EntryQuery) => guarded(() => search(query)),
+  count: (query: CountQuery) => guarded(() => tables.counter.count(query, indexed)),
+  identities: (query: { name?: string; before?: number; limit: number }) =>
+    guarded(() => tables.counter.identities(query)),
   prune: ({ below }: { below: number }) => guarded(() => prune(below)),
   blob: ({ digest }: { digest: string }) => guarded(() => findBlob(digest)),
   close() {
@@ -154,7 +159,8 @@ function openFile(): DatabaseSync {
 }
 
 function prepare(database: DatabaseSync): Tables {
-  return { database, taker: new EntryTaker(database), search: new EntrySearch(database) }
+  const search = new EntrySearch(database)
+  return { database, taker: new EntryTaker(database), search, counter: new EntryCount(database, search) }
 }
 
 function indexedOf(database: DatabaseSync): number {
