@@ -41,7 +41,7 @@ function call(path: string, init: RequestInit = {}, who = 'cam'): Promise<Respon
   const headers = {
     authorization: `Bearer ${tokens[who]}`,
     'content-type': 'application/json',
-    ...init.headers,
+    ...(init.headers as Record<string, string> | undefined),
   }
   return fetch(gateway.url + apiBase + path, { ...init, headers })
 }
@@ -56,8 +56,7 @@ async function json<T>(path: string, body?: unknown): Promise<T> {
 async function events(
   path: string,
   enough: (seen: readonly { event: string; id?: string; data: unknown }[]) => boolean,
-  started: () => Promise<unknown> = async () => undefined,
-  who = 'cam',
+  { started = async () => undefined, who = 'cam' }: { started?: () => Promise<unknown>; who?: string } = {},
 ) {
   const leaving = new AbortController()
   const answer = await call(path, { signal: leaving.signal }, who)
@@ -187,14 +186,12 @@ test('a policy is checked, explained and tried on what was recorded', async () =
 })
 
 test('a stream has the filters of the search, and a session its own stream to its end', async () => {
-  const denied = await events(
-    '/audit/stream?outcome=denied',
-    seen => seen.length > 0,
-    async () => {
+  const denied = await events('/audit/stream?outcome=denied', seen => seen.length > 0, {
+    started: async () => {
       await act('triage-agent', 'GET', '/api/v1/monitor')
       await act('batch-agent', 'DELETE', '/api/v1/monitor/8')
     },
-  )
+  })
   assert.deepEqual(
     denied.map(({ data }) => (data as Entry).outcome),
     ['denied'],
@@ -204,9 +201,7 @@ test('a stream has the filters of the search, and a session its own stream to it
   const seen = await events(
     `/sessions/${id}/stream`,
     all => all.some(({ data }) => (data as Entry).kind === 'session.ended'),
-    async () => {
-      await gateway.api.ask(`/sessions/${id}`, 'DELETE')
-    },
+    { started: () => gateway.api.ask(`/sessions/${id}`, 'DELETE') },
   )
   assert.deepEqual(
     seen.map(({ data }) => (data as Entry).seq),
@@ -219,12 +214,12 @@ test('P5: the stream of approvals tells who may see it, and nobody else', async 
     '/approvals/stream',
     all => all.some(({ event }) => event === 'approval'),
     // It is held until the gateway closes.
-    async () => void act('triage-agent', 'POST', '/api/v1/dashboard').catch(() => undefined),
+    { started: async () => void act('triage-agent', 'POST', '/api/v1/dashboard').catch(() => undefined) },
   )
   assert.equal(seen[0]!.event, 'approvals')
   const approval = seen.find(({ event }) => event === 'approval')!.data as { id: string; may_vote: boolean }
   assert.equal(approval.may_vote, true)
-  const [others] = await events('/approvals/stream', all => all.length > 0, undefined, 'batch-agent')
+  const [others] = await events('/approvals/stream', all => all.length > 0, { who: 'batch-agent' })
   assert.deepEqual(others!.data, { approvals: [] })
 })
 
