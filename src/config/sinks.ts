@@ -13,6 +13,27 @@ const kindPattern = z
     { error: 'not an entry kind: write one such as action.completed, or a family such as approval.*' },
   )
 
+const withholding = (what: string) => z.enum(['keep', 'redact', 'hash']).default('keep').describe(what)
+
+const fields = z
+  .strictObject({
+    identity: withholding('People and agents: ids, names, e-mail addresses, approvers'),
+    network: withholding('Addresses of clients and what they call themselves'),
+    content: withholding(
+      'What was acted on or written: resources, paths, statements, reasons, details of errors, and all that is not classified',
+    ),
+    credential: withholding('Names and ids of tokens, keys and linked accounts'),
+    key: secretReference()
+      .optional()
+      .describe('Key of the hashes; needed where a class is not kept, since leaf hashes are keyed then too'),
+  })
+  .refine(({ key, ...classes }) => key !== undefined || Object.values(classes).every(way => way === 'keep'), {
+    path: ['key'],
+    error: 'needed where a class is redacted or hashed',
+  })
+  .prefault({})
+  .describe('What the sink is shown of an entry, by class of field')
+
 const common = {
   name: z
     .string()
@@ -26,9 +47,22 @@ const common = {
         .optional()
         .describe('Only these entry kinds, exact or as a family (`approval.*`); default: all'),
       except: z.array(kindPattern).default([]).describe('All but these entry kinds'),
+      connections: z
+        .array(z.string().min(1).max(200))
+        .min(1)
+        .optional()
+        .describe(
+          'Only entries of these connections, `*` for any text; entries of no connection are left out',
+        ),
+      outcomes: z
+        .array(z.enum(['success', 'failure', 'denied', 'pending', 'expired', 'unknown']))
+        .min(1)
+        .optional()
+        .describe('Only entries with one of these outcomes'),
     })
     .prefault({})
     .describe('Which entries are shipped. Without a filter the far end can see that no number is missing'),
+  fields,
   from: z
     .enum(['beginning', 'now'])
     .default('beginning')

@@ -1,5 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { LogStore } from '../storage/storage.ts'
+import type { Filter } from './filter.ts'
 import { LogRecord } from './record.ts'
 import type { Encoding, Sink, SinkEvent } from './sink.ts'
 
@@ -12,8 +13,16 @@ export interface BatchSource {
   readonly origin: string
   readonly sink: Sink
   /** Undefined takes everything. */
-  readonly wanted: ((kind: string) => boolean) | undefined
+  readonly wanted: Filter | undefined
+  /**
+   * Gives what the sink is shown of a record; undefined: all of it. Asked before each batch, since it needs a secret;
+   * rejects where that can't be read, and then nothing is encoded.
+   */
+  readonly view?: () => Promise<((record: LogRecord) => LogRecord) | undefined>
 }
+
+/** Entries looked at for one batch of a sink that wants few of them, so that its cursor moves in strides. */
+const scanned = 1000
 
 export interface EncodedBatch {
   readonly events: readonly SinkEvent[]
@@ -36,7 +45,9 @@ export async function readBatch(
   encoding: Encoding,
 ): Promise<EncodedBatch> {
   const { limits } = source.sink
-  const count = Math.min(limits.maxEvents, range.end - range.start)
+  const most = source.wanted === undefined ? limits.maxEvents : Math.max(limits.maxEvents, scanned)
+  const count = Math.min(most, range.end - range.start)
+  const view = await source.view?.()
   const read = await source.log.read(range.start, count)
   const events: SinkEvent[] = []
   const { checkpoint: _, ...bare } = encoding
@@ -55,7 +66,9 @@ export async function readBatch(
     if (source.wanted !== undefined && !isWanted(record, source.wanted)) {
       skipped++
     } else {
-      const event = encode(source.sink, record, events.length === 0 ? encoding : bare)
+      if (events.length === limits.maxEvents) break
+      const shown = view === undefined ? record : view(record)
+      const event = encodeRecord(source.sink, shown, events.length === 0 ? encoding : bare)
       bytes += event.body.length + 1
       if (events.length > 0 && bytes > limits.maxBytes) break
       events.push(event)
@@ -66,7 +79,8 @@ export async function readBatch(
   return { events, last, skipped, oldest, attached: events.length > 0 && encoding.checkpoint !== undefined }
 }
 
-function encode(sink: Sink, record: LogRecord, encoding: Encoding): SinkEvent {
+/** One record in the sink's form, or its stub and why. */
+export function encodeRecord(sink: Sink, record: LogRecord, encoding: Encoding): SinkEvent {
   let reason: string
   try {
     const body = sink.encode(record, encoding)
@@ -79,9 +93,9 @@ function encode(sink: Sink, record: LogRecord, encoding: Encoding): SinkEvent {
 }
 
 /** What can't be read is never filtered out: it must show up as a dead letter. */
-function isWanted(record: LogRecord, wanted: (kind: string) => boolean): boolean {
+export function isWanted(record: LogRecord, wanted: Filter): boolean {
   try {
-    return wanted(record.entry.kind)
+    return wanted(record.entry)
   } catch {
     return true
   }

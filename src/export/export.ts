@@ -5,8 +5,11 @@ import type { SinkConfig } from '../config/sinks.ts'
 import { GatewayError } from '../errors.ts'
 import type { LogStore, StateStore } from '../storage/storage.ts'
 import { backfill, type BackfillResult } from './backfill.ts'
+import { type BatchSource, encodeRecord } from './batch.ts'
 import { defaultRetry, realTiming, type RetryPolicy, type Timing } from './backoff.ts'
 import { type DeadLetter, DeadLetters } from './dead-letters.ts'
+import { type FieldRules, viewOf } from './fields.ts'
+import { filterOf } from './filter.ts'
 import { Follower } from './follower.ts'
 import { createSink, type SinkContext } from './kinds.ts'
 import { LogRecord } from './record.ts'
@@ -81,7 +84,7 @@ export function createExport(options: ExportOptions): Export {
   }
 
   async function open(name: string, index: number) {
-    const { sink } = find(name)
+    const { sink, source } = find(name)
     const letter = await deadLetters.get({ sink: name, origin: audit.origin, index })
     if (letter === undefined)
       throw new GatewayError('not-found', { detail: `there is no dead letter ${index}` })
@@ -89,7 +92,9 @@ export function createExport(options: ExportOptions): Export {
     if (entry === undefined)
       throw new GatewayError('not-found', { detail: `entry ${index} is no longer kept` })
     const record = new LogRecord(audit.origin, index, entry)
-    return { sink, letter, record, event: encodeAgain(sink, record, clock.now()) }
+    const view = await source.view?.()
+    const event = encodeRecord(sink, view?.(record) ?? record, { now: clock.now(), backfill: true })
+    return { sink, letter, record, event: event.unencodable === undefined ? event : undefined }
   }
 
   return {
@@ -111,13 +116,13 @@ export function createExport(options: ExportOptions): Export {
       },
       async show(sink, index) {
         const { letter, record, event } = await open(sink, index)
-        return { letter, entry: record.bytes, event }
+        return { letter, entry: record.bytes, event: event?.body }
       },
       async resend(name, index) {
-        const { sink, letter, record, event } = await open(name, index)
+        const { sink, letter, event } = await open(name, index)
         if (event === undefined)
           return { accepted: false, detail: 'the entry still has no form for this sink' }
-        const sent = await sink.send([{ record, body: event }], AbortSignal.timeout(60_000))
+        const sent = await sink.send([event], AbortSignal.timeout(60_000))
         if (sent.result !== 'accepted') return { accepted: false, detail: sent.detail }
         await deadLetters.delete(letter)
         return { accepted: true }
@@ -150,6 +155,7 @@ export function createExport(options: ExportOptions): Export {
 function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: DeadLetters): Follower {
   const { log, audit, state, clock, checkpoint, create = createSink } = options
   const { timing = realTiming, retry = defaultRetry, pollMs = 1000 } = options
+  const view = viewFrom(config, options)
   return new Follower({
     log,
     audit,
@@ -161,6 +167,7 @@ function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: Dea
     pollMs,
     sink: create(config, options),
     wanted: filterOf(config),
+    ...(view === undefined ? {} : { view }),
     maxWaitMs: 'batch' in config ? config.batch.max_wait : 0,
     // A sink that is new begins with what is there.
     first: () => (config.from === 'now' ? log.size : (log.first ?? 0)),
@@ -168,20 +175,13 @@ function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: Dea
   })
 }
 
-/** Undefined where everything is wanted, so that unfiltered sinks parse nothing for it. */
-function filterOf({ filter }: SinkConfig): ((kind: string) => boolean) | undefined {
-  const { kinds, except } = filter
-  if (kinds === undefined && except.length === 0) return undefined
-  const matches = (patterns: readonly string[], kind: string): boolean =>
-    patterns.includes(kind) || patterns.includes(`${kind.split('.')[0]}.*`)
-  return kind => (kinds === undefined || matches(kinds, kind)) && !matches(except, kind)
-}
-
-function encodeAgain(sink: Sink, record: LogRecord, now: number): Buffer | undefined {
-  try {
-    const event = sink.encode(record, { now, backfill: true })
-    return event.length <= sink.limits.maxEventBytes ? event : undefined
-  } catch {
-    return undefined
-  }
+/** Undefined where nothing is withheld. The key is read before each batch: without it nothing leaves. */
+function viewFrom({ fields }: SinkConfig, { secret }: SinkContext): BatchSource['view'] {
+  const { key, ...classes } = fields
+  const ways = Object.fromEntries(
+    Object.entries(classes).filter(([, way]) => way !== 'keep'),
+  ) as FieldRules['ways']
+  if (key === undefined || Object.keys(ways).length === 0) return undefined
+  const reference = secret(key)
+  return async () => viewOf({ ways, key: await reference.read() })
 }

@@ -6,6 +6,7 @@ import { type BatchSource, readBatch } from './batch.ts'
 import { Cursor } from './cursor.ts'
 import type { DeadLetter, DeadLetters } from './dead-letters.ts'
 import { Delivery, type Settlement } from './delivery.ts'
+import type { Filter } from './filter.ts'
 import { SinkMeter } from './meter.ts'
 import { LogRecord } from './record.ts'
 import type { CheckpointHead, Sink } from './sink.ts'
@@ -19,8 +20,10 @@ export interface FollowerParts {
   readonly timing: Timing
   readonly retry: RetryPolicy
   readonly sink: Sink
-  /** Which kinds the sink gets; undefined: all. */
-  readonly wanted: ((kind: string) => boolean) | undefined
+  /** Which entries the sink gets; undefined: all. */
+  readonly wanted: Filter | undefined
+  /** What the sink is shown of them; undefined: everything. */
+  readonly view?: NonNullable<BatchSource['view']>
   /** How long the first entry of a batch waits for company, milliseconds. */
   readonly maxWaitMs: number
   /** How often to look for entries that nobody announced, milliseconds. */
@@ -53,7 +56,8 @@ export class Follower {
     this.#parts = parts
     const { sink, audit, clock, timing, retry } = parts
     this.meter = new SinkMeter(clock)
-    this.#source = { log: parts.log, origin: audit.origin, sink, wanted: parts.wanted }
+    const { log, wanted, view } = parts
+    this.#source = { log, origin: audit.origin, sink, wanted, ...(view === undefined ? {} : { view }) }
     this.#cursor = new Cursor(parts.state, clock, { sink: sink.name, origin: audit.origin })
     const holds = {
       held: (detail: string) => this.#tell('export.held', { detail }),
@@ -200,8 +204,8 @@ export class Follower {
   }
 
   readonly #settlement: Settlement = {
-    poisoned: (record, reason) => this.#insist(() => this.#bury(record, reason)),
-    settled: last => this.#insist(() => this.#cursor.advance(last)),
+    poisoned: (record, reason) => this.#insist(() => this.#bury(record.original, reason)),
+    settled: last => this.#insist(() => this.#cursor.advance(last.original)),
   }
 
   /** The entry about it first: giving up on a record must itself be on record. Safe to repeat. */

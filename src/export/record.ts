@@ -28,6 +28,11 @@ export class LogRecord {
     return (this.#entry ??= JSON.parse(this.bytes.toString('utf8')) as Entry)
   }
 
+  /** This entry as it stands in the log; another record where a sink is shown less of it (`fields.ts`). */
+  get original(): LogRecord {
+    return this
+  }
+
   /** RFC 6962 section 2.1 leaf hash, hex. */
   get leafHash(): string {
     return createHash('sha256').update(leafPrefix).update(this.bytes).digest('hex')

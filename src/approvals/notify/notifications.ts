@@ -43,7 +43,7 @@ export function createNotifications(parts: NotificationsParts): Notifications {
   const notices = noticesOf(parts)
   const followers = parts.notifiers.map(({ notifier, about }) => {
     const sink = notifierSink(notifier, notices)
-    const wanted = (kind: string): boolean => {
+    const wanted = ({ kind }: { readonly kind: string }): boolean => {
       const topic = topicOf(kind)
       return topic !== undefined && about.includes(topic)
     }

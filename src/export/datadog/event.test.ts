@@ -6,7 +6,7 @@ import { eventKinds } from '../../audit/events.ts'
 import { detectorGroups } from '../../masking/detectors/index.ts'
 import { LogRecord } from '../record.ts'
 import { recordOf, samples, variants } from '../testing/samples.ts'
-import { personal } from './words.ts'
+import { personal } from '../words.ts'
 import { encodeEvent, lateAfterMs, maxEventBytes } from './event.ts'
 
 const golden = new URL('./event.golden.json', import.meta.url)

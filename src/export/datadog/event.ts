@@ -6,9 +6,9 @@
 import type { Entry } from '../../audit/events.ts'
 import type { LogRecord } from '../record.ts'
 import type { Encoding } from '../sink.ts'
-import { actionMessage, factMessage, nameOf } from './message.ts'
+import { actionMessage, factMessage, nameOf } from '../message.ts'
 import { type Attributes, type Budget, fit, maxAttributes } from './shape.ts'
-import { describe, ranWithConsent } from './words.ts'
+import { describe, ranWithConsent } from '../words.ts'
 
 /** Datadog takes a log up to 18 hours old and silently loses older ones; an hour is left for the way. */
 export const lateAfterMs = 17 * 3_600_000
@@ -255,9 +255,10 @@ function passThrough(entry: Entry): { root: Attributes; own: Attributes } {
 function httpOf(entry: Entry): Attributes | undefined {
   const { http, client } = entry
   if (!isNested(http)) return undefined
-  const { user_agent, useragent, url, host, path, template, ...rest } = http
+  const { user_agent, useragent, url, scheme = 'https', host, path, template, ...rest } = http
   const place = template ?? path
-  const whole = typeof host === 'string' && typeof place === 'string' ? `https://${host}${place}` : undefined
+  const whole =
+    typeof host === 'string' && typeof place === 'string' ? `${String(scheme)}://${host}${place}` : undefined
   return {
     ...rest,
     url: url ?? whole,

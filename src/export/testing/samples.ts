@@ -174,6 +174,7 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'export.held': { sink: 'dd', detail: '403 Forbidden' },
   'export.resumed': { sink: 'dd' },
   'export.reconciled': { sink: 'dd', from: 0, to: 1000, missing: 0 },
+  'export.diverged': { sink: 'dd', from: 0, to: 1000, missing: 1, altered: 0, foreign: 0 },
   'key.created': { key: { name: 'gateway.example.com/test', id: '6f1e' } },
   'key.rotated': { key: { name: 'gateway.example.com/test', id: '6f1f' } },
   'checkpoint.witnessed': { size: 4096, witness: 'witness.example.org' },

@@ -123,6 +123,7 @@ function factsOf(head: RequestHead, target: HttpOperation): Record<string, unkno
     host: target.upstream.host,
     version: head.version,
   }
+  if (target.upstream.origin.startsWith('http:')) facts['scheme'] = 'http'
   if (target.template !== undefined) facts['template'] = target.template
   if (head.query.length > 0) facts['query'] = [...new Set(head.query.map(part => part.name))].slice(0, 32)
   return facts

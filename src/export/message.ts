@@ -1,5 +1,5 @@
-import { displayName } from '../../model/subject.ts'
-import type { Entry } from '../../audit/events.ts'
+import { displayName } from '../model/subject.ts'
+import type { Entry } from '../audit/events.ts'
 import { statusCode } from './words.ts'
 
 type SubjectFacts = NonNullable<Entry['subject']>

@@ -1,8 +1,9 @@
 /**
- * The words of Datadog's vocabulary for each kind of entry: `evt.category`, `evt.outcome`, `status`. One table, so
- * that a new kind does not compile until someone has said what it is at the far end.
+ * What each kind of entry is in the words of a far end: category, outcome, severity, phrase. The vocabulary is
+ * Datadog's (`evt.category`, `evt.outcome`, `status`); other sinks translate from it. One table, so that a new kind does
+ * not compile until someone has said what it is.
  */
-import type { Entry, EventKind } from '../../audit/events.ts'
+import type { Entry, EventKind } from '../audit/events.ts'
 
 export type Category = 'access' | 'approval' | 'session' | 'authentication' | 'admin' | 'system'
 export type Outcome = 'success' | 'failure' | 'denied' | 'pending' | 'expired' | 'unknown'
@@ -66,6 +67,7 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'export.held': words('system', 'failure', ['error', 'Shipping to a sink is on hold']),
   'export.resumed': words('system', 'success', ['notice', 'Shipping to a sink goes on']),
   'export.reconciled': words('system', 'success', ['info', 'A sink was compared with the log']),
+  'export.diverged': words('system', 'failure', ['critical', 'A sink does not hold what the log holds']),
   'key.created': words('admin', 'success', ['notice', 'A key was made']),
   'key.rotated': words('admin', 'success', ['notice', 'A key was replaced']),
   'checkpoint.witnessed': words('system', 'success', ['info', 'A checkpoint was witnessed']),
