@@ -15,6 +15,11 @@ export const errorKinds = {
   unauthenticated: { status: 401, title: 'No valid credential', retryable: false },
   denied: { status: 403, title: 'Denied by policy', retryable: false },
   'approval-pending': { status: 403, title: 'Waiting for approval', retryable: true },
+  'consent-needed': {
+    status: 403,
+    title: 'A person must first let the gateway use this upstream in their name',
+    retryable: true,
+  },
   'not-found': { status: 404, title: 'No such thing here', retryable: false },
   'connection-unknown': { status: 404, title: 'No such connection', retryable: false },
   'method-not-allowed': { status: 405, title: 'Method not allowed', retryable: false },

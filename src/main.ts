@@ -20,7 +20,9 @@ import { systemClock } from './clock.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { socketPath } from './config/local.ts'
 import { createCredentials } from './credentials/credentials.ts'
+import { UpstreamGrants, type UpstreamGrantsParts } from './credentials/oauth/upstream-grants.ts'
 import { openSecret } from './credentials/references.ts'
+import { loadSealingKey } from './credentials/sealing-key.ts'
 import { createExport } from './export/export.ts'
 import type { Protocol } from './gateway/protocol.ts'
 import { OpenSessions } from './gateway/sessions.ts'
@@ -172,13 +174,14 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => sessions.closeAll('shutdown'))
   const budgets = await openBudgets(storage, undo)
   const consent = await openConsent(loaded, { storage, audit, directory }, undo)
-  const { approvals, grants, breakGlass } = consent
-  const tokens = new GatewayTokens({
-    state: storage.state,
-    config: config.identity.tokens,
-    clock: systemClock,
+  const { state } = storage
+  const tokens = new GatewayTokens({ state, config: config.identity.tokens, clock: systemClock })
+  const { credentials, upstreamGrants } = await openVault(base, directory, {
+    state,
+    audit,
+    publicUrl: () => gateway.publicUrl,
+    connections: () => table.list().map(({ connection }) => connection),
   })
-  const credentials = createCredentials(base)
   const issuers = new IssuerKeys({ clock: systemClock, base })
   const kept = {
     audit,
@@ -196,7 +199,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const table = new ConnectionTable(gateway, protocols)
   await table.apply(loaded.connections, audit)
   const { shipping, retention } = await openFollowers(loaded, { ...log, recordings, sessions }, options)
-  const asking = openNotifications({ loaded, storage, audit, clock: systemClock, approvals, gateway })
+  const asking = openNotifications({ loaded, storage, audit, clock: systemClock, gateway, ...consent })
   undo.defer(() => asking.stop(closeGraceMs))
   const open = {
     ...log,
@@ -204,13 +207,12 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     retention,
     sessions,
     recordings,
-    approvals,
-    grants,
-    breakGlass,
+    ...consent,
     notifications: asking.notifications,
     slack: asking.slack,
     tokens,
     budgets,
+    upstreamGrants,
     logger,
     version,
   }
@@ -241,6 +243,17 @@ async function openConsent(
   const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
   undo.defer(() => deferrals.close())
   return { approvals, grants, breakGlass, deferrals }
+}
+
+/** The secrets of the connections, and the consent of people to be represented at their upstreams. */
+async function openVault(
+  base: string,
+  directory: string,
+  parts: Pick<UpstreamGrantsParts, 'state' | 'audit' | 'publicUrl' | 'connections'>,
+) {
+  const key = await loadSealingKey(join(directory, 'keys'), 'upstream-tokens')
+  const upstreamGrants = new UpstreamGrants({ ...parts, clock: systemClock, key, base })
+  return { upstreamGrants, credentials: createCredentials({ base, grants: upstreamGrants }) }
 }
 
 /** What works behind the path: shipping to the sinks, and the removal of what is past its time. */

@@ -17,6 +17,7 @@ import { slackRoutes } from './routes/slack.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { upstreamGrantRoutes } from './routes/upstream-grants.ts'
 
 /** Every route of the API. */
 export const allRoutes: readonly Route[] = [
@@ -38,4 +39,5 @@ export const allRoutes: readonly Route[] = [
   ...tokenRoutes,
   ...exportRoutes,
   ...budgetRoutes,
+  ...upstreamGrantRoutes,
 ]

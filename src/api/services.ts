@@ -10,6 +10,7 @@ import type { SignedHead } from '../audit/checkpoint.ts'
 import type { SigningKeys } from '../audit/signing-keys.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
 import type { Config } from '../config/schema.ts'
+import type { UpstreamGrants } from '../credentials/oauth/upstream-grants.ts'
 import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
@@ -54,6 +55,7 @@ export interface Services {
   readonly slack: { readonly interactions: SlackInteractions; readonly links: SlackLinks }
   readonly tokens: GatewayTokens
   readonly budgets: Budgets
+  readonly upstreamGrants: UpstreamGrants
   readonly export: Export
   readonly registry: Registry
   readonly logger: Logger

@@ -37,6 +37,8 @@ export const eventKinds = {
   'policy.changed': 'Another policy took effect',
   'policy.rejected': 'A changed policy was not valid; the earlier one stays',
   'connection.changed': 'A connection was added, changed or removed',
+  'credential.granted': 'A person let the gateway use an upstream in their name',
+  'credential.withdrawn': 'A person took that back, or the upstream ended it; the tokens are gone',
   'configuration.changed': 'Another configuration took effect',
   'configuration.rejected': 'A changed configuration was not valid; the earlier one stays',
   'recording.read': 'Someone read a recording',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { oauthSection } from './oauth.ts'
 import { secretReference } from './secret.ts'
 
 /**
@@ -17,9 +18,12 @@ export const connectionSection = z.looseObject({
     .describe('How much harm a wrong action does; rules and monitors select by it'),
   labels: z.record(z.string(), z.string()).default({}).describe('Free labels that rules select by'),
   credential: z
-    .record(z.string(), secretReference())
+    .record(z.string(), z.union([secretReference(), z.strictObject({ oauth: oauthSection })]))
     .default({})
-    .describe('The secrets to lend, each a reference: ${env:NAME}, file:/path or command:["program","arg"]'),
+    .describe(
+      'The secrets to lend, each a reference (${env:NAME}, file:/path or command:["program","arg"]), or `oauth`: a ' +
+        'token that an authorization server issues',
+    ),
 })
 
 /** The keys that are not settings of the protocol. */

@@ -2,4 +2,8 @@
 export interface Lease extends AsyncDisposable {
   /** The secret values by the names of the connection's `credential` block. */
   readonly secrets: Readonly<Record<string, string>>
+  /** Further values that must not pass (P4): what else came along with a token, and its earlier ones. */
+  readonly alsoSecret?: readonly string[]
+  /** The upstream took the credential for no good: what was issued is replaced before the next lease. */
+  refused?(): void
 }

@@ -56,6 +56,8 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'policy.changed': words('admin', 'success', ['notice', 'Another policy took effect']),
   'policy.rejected': words('admin', 'failure', ['warn', 'A changed policy was rejected']),
   'connection.changed': words('admin', 'success', ['notice', 'A connection was changed']),
+  'credential.granted': words('admin', 'success', ['notice', 'A person let the gateway use an upstream']),
+  'credential.withdrawn': words('admin', 'success', ['notice', 'A person took an upstream consent back']),
   'configuration.changed': words('admin', 'success', ['notice', 'Another configuration took effect']),
   'configuration.rejected': words('admin', 'failure', ['warn', 'A changed configuration was rejected']),
   'recording.read': words('admin', 'success', ['notice', 'A recording was read']),

@@ -35,7 +35,7 @@ export interface Gateway {
 }
 
 export interface Credentials {
-  /** Throws `credential-unavailable`. */
+  /** Throws `credential-unavailable`, or `consent-needed` where a person must first act. */
   lease(session: Session): Promise<Lease>
 }
 

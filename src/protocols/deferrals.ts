@@ -4,11 +4,10 @@
  * would not do, since a gateway may be able to write recordings and not to read them.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { isOpen } from '../approvals/approval.ts'
 import type { Approvals } from '../approvals/approvals.ts'
 import { refusalOfEnded } from '../approvals/refusals.ts'
+import { loadSealingKey } from '../credentials/sealing-key.ts'
 import { asGatewayError } from '../errors.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
 import { subjectKey } from '../model/subject.ts'
@@ -48,7 +47,7 @@ export interface OpenDeferrals extends Deferrals {
 
 /** Takes up what was kept before a restart. */
 export async function openDeferrals(parts: DeferralsParts): Promise<OpenDeferrals> {
-  const opened = new KeptCalls(parts, await loadKey(parts.keys))
+  const opened = new KeptCalls(parts, await loadSealingKey(parts.keys, 'deferred-calls'))
   await opened.start()
   return opened
 }
@@ -206,29 +205,4 @@ function pieceKey(approval: string, nonce: Buffer, index: number): string {
 function unlessUnknown(error: unknown): undefined {
   if (asGatewayError(error).code !== 'not-found') throw error
   return undefined
-}
-
-async function loadKey(directory: string): Promise<Buffer> {
-  const file = join(directory, 'deferred-calls.key')
-  const existing = await readFile(file, 'utf8').catch(ifMissing)
-  if (existing !== undefined) {
-    const key = Buffer.from(existing.trim(), 'base64')
-    if (key.length !== 32) throw new TypeError(`${file} holds no key of 32 bytes`)
-    return key
-  }
-  const key = randomBytes(32)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const handle = await open(file, 'wx', 0o600)
-  try {
-    await handle.write(`${key.toString('base64')}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  return key
-}
-
-function ifMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-  throw error
 }

@@ -173,7 +173,7 @@ export class LiveGateway implements Gateway {
   masker(profiles: readonly string[], _connection: Connection, lease?: Lease): Masker {
     return this.#rules.masking.masker(
       profiles,
-      lease === undefined ? {} : { secrets: Object.values(lease.secrets) },
+      lease === undefined ? {} : { secrets: [...Object.values(lease.secrets), ...(lease.alsoSecret ?? [])] },
     )
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
 import type { Services } from '../api/services.ts'
+import { connectPage } from './connect-page.ts'
 import { servePublishedLog } from './published-log.ts'
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void
@@ -27,6 +28,7 @@ export function pages(parts: {
     ['/healthz', (_request, response) => answer(response, 200, 'ok\n')],
     ['/readyz', (_request, response) => ready(services, response)],
     ['/log', (request, response) => void servePublishedLog({ services, identify }, request, response)],
+    ['/connect', (request, response) => void connectPage({ services, identify }, request, response)],
     ['/metrics', (request, response) => void metrics(parts, request, response)],
   ]
 }

@@ -3,6 +3,7 @@ import { connect } from '../client.ts'
 import { exit } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { paint, print, printJson, table } from '../output.ts'
+import { addAuthorize } from './connections-authorize.ts'
 
 interface ConnectionView {
   readonly name: string
@@ -51,9 +52,10 @@ async function list(choice: { readonly check?: boolean }, command: Command): Pro
 }
 
 export function connectionsCommand(program: Command): void {
-  program
+  const connections = program
     .command('connections')
     .description('The connections and the base addresses that clients use')
     .option('--check', 'also see whether each upstream can be reached')
     .action(list)
+  addAuthorize(connections)
 }

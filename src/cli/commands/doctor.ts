@@ -13,6 +13,7 @@ import { connect } from '../client.ts'
 import { exit } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { paint, print, printJson } from '../output.ts'
+import type { CredentialSource } from '../../model/credential.ts'
 
 interface Finding {
   readonly what: string
@@ -22,7 +23,9 @@ interface Finding {
 
 async function checkSecrets({ connections, base }: LoadedConfig): Promise<Finding[]> {
   const all = connections.flatMap(({ name, credential }) =>
-    Object.entries(credential).map(([secret, ref]) => ({ what: `${name}: ${secret}`, ref })),
+    Object.entries(credential).flatMap(([secret, source]) =>
+      referencesIn(source).map(ref => ({ what: `${name}: ${secret}`, ref })),
+    ),
   )
   return await Promise.all(
     all.map(async ({ what, ref }): Promise<Finding> => {
@@ -38,6 +41,12 @@ async function checkSecrets({ connections, base }: LoadedConfig): Promise<Findin
       }
     }),
   )
+}
+
+/** The references to secrets of this machine; a token that is issued is asked for by the check of its connection. */
+function referencesIn(source: CredentialSource): string[] {
+  if (typeof source === 'string') return [source]
+  return [source.oauth.client_secret, source.oauth.private_key].filter(each => each !== undefined)
 }
 
 async function checkIssuers({ config, base }: LoadedConfig): Promise<Finding[]> {

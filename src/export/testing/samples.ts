@@ -161,6 +161,8 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'policy.changed': { policy: { from: 'sha256:aa', to: 'sha256:bb', rules: 12 }, subject: approver },
   'policy.rejected': { problems: ['rules[3].when: unknown name'] },
   'connection.changed': { change: 'added', connection: ofSession.connection },
+  'credential.granted': { subject: approver, target: 'notes', credential: 'token' },
+  'credential.withdrawn': { subject: approver, target: 'notes', credential: 'token' },
   'configuration.changed': { sections: ['sinks'] },
   'configuration.rejected': { problems: 1 },
   'recording.read': { subject: approver, recording: { ...ended.recording }, session: ofSession.session },

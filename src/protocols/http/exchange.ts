@@ -102,6 +102,7 @@ export class HttpExchange implements Exchange {
     const call = new Call(starting)
     this.#call = call
     await upstream.call(operation.upstream, request, { secrets: lease.secrets, call })
+    if (call.status === 401) lease.refused?.()
     const addresses = addressesOf(this.#parts)
     return new HttpReply(call, {
       method: head.method,
