@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { describeTypes } from '../console/script/describe-types.ts'
 import { describeApi } from '../src/api/openapi.ts'
 import { allRoutes } from '../src/api/routes.ts'
 import { eventKinds } from '../src/audit/events.ts'
@@ -95,12 +96,14 @@ function configurationPage(): string {
   return `# Configuration\n\n${generated}Every option of \`sallyport.yaml\`, from \`src/config\`. Durations are \`250ms\`, \`30s\`, \`5m\`, \`1h\`, \`7d\` or a number of seconds; sizes \`64KiB\`, \`1MiB\`, \`5MB\` or a number of bytes. Secrets are references: \`\${env:NAME}\`, \`file:/path\`, \`command:["program","arg"]\`.\n\n${table(optionRows(jsonSchema(configSchema), ''))}\n${settings.join('\n')}`
 }
 
+const api = describeApi(allRoutes, version)
 const pages: Record<string, string> = {
   'docs/reference/promises.md': promisesPage(),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/configuration.md': configurationPage(),
-  'openapi.json': `${JSON.stringify(describeApi(allRoutes, version), null, 2)}\n`,
+  'openapi.json': `${JSON.stringify(api, null, 2)}\n`,
+  'console/src/api/schema.generated.ts': await describeTypes(JSON.parse(JSON.stringify(api)) as object),
 }
 
 const stale: string[] = []

@@ -93,8 +93,19 @@ test('outside its folder nobody says the name of a protocol', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('the console asks the API and knows nothing else of the gateway', () => {
+  const files = sources('console/src/**/*.{ts,tsx}')
+  assert.ok(files.length > 50, 'the sources were not found')
+  const wrong = files.flatMap(({ path, text }) =>
+    imports(path, text)
+      .filter(target => !target.startsWith('console/src/'))
+      .map(target => `${path} -> ${target}`),
+  )
+  assert.deepEqual(wrong, [])
+})
+
 test(`no file is longer than ${ceiling} lines`, () => {
-  const over = sources('{src,practice,bench,test,examples}/**/*.ts')
+  const over = sources('{src,practice,bench,test,examples,console}/**/*.{ts,tsx}')
     .filter(
       ({ path, text }) =>
         text.split('\n').length > ceiling && !path.endsWith('.generated.ts') && !(path in long),
