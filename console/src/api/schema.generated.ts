@@ -359,6 +359,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{name}/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the caller has let the gateway use this upstream in their name */
+        get: operations["consents.get"];
+        put?: never;
+        /** The address at which the caller, a person, lets the gateway use this upstream in their name */
+        post: operations["consents.begin"];
+        /** The gateway forgets the caller’s tokens of this upstream */
+        delete: operations["consents.withdraw"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{name}/consent/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms, with the code that the page showed, that it was the caller who consented there */
+        post: operations["consents.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/erasures": {
         parameters: {
             query?: never;
@@ -968,7 +1004,7 @@ export interface components {
         /** @description An RFC 9457 problem */
         Problem: {
             /** @enum {string} */
-            code: "unauthenticated" | "denied" | "approval-pending" | "not-found" | "connection-unknown" | "method-not-allowed" | "conflict" | "invalid-request" | "request-timeout" | "body-too-large" | "uri-too-long" | "unsupported-encoding" | "expectation-failed" | "misdirected" | "too-many-requests" | "headers-too-large" | "internal" | "upstream-unreachable" | "upstream-invalid" | "mask-unable" | "recording-unavailable" | "overloaded" | "identity-unavailable" | "credential-unavailable" | "shutting-down" | "upstream-timeout" | "client-gone";
+            code: "unauthenticated" | "denied" | "approval-pending" | "consent-needed" | "not-found" | "connection-unknown" | "method-not-allowed" | "conflict" | "invalid-request" | "request-timeout" | "body-too-large" | "uri-too-long" | "unsupported-encoding" | "expectation-failed" | "misdirected" | "too-many-requests" | "headers-too-large" | "internal" | "upstream-unreachable" | "upstream-invalid" | "mask-unable" | "recording-unavailable" | "overloaded" | "identity-unavailable" | "credential-unavailable" | "shutting-down" | "upstream-timeout" | "client-gone";
             detail?: string;
             instance?: string;
             status: number;
@@ -2159,6 +2195,167 @@ export interface operations {
                     "application/json": {
                         detail: string;
                         ok: boolean;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "consents.get": {
+        parameters: {
+            query?: {
+                /** @description Which of its secrets; default: the first that people consent to */
+                credential?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the connection */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        granted: boolean;
+                        since?: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "consents.begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the connection */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Which of its secrets; default: the first that people consent to */
+                    credential?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        expires: string;
+                        url: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "consents.withdraw": {
+        parameters: {
+            query?: {
+                /** @description Which of its secrets; default: the first that people consent to */
+                credential?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the connection */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        granted: false;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "consents.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the connection */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    code: string;
+                    /** @description Which of its secrets; default: the first that people consent to */
+                    credential?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Granted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        granted: true;
                     };
                 };
             };

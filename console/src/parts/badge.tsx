@@ -47,7 +47,7 @@ export function EntryBadge({ entry }: { readonly entry: EntryView }) {
   const { kind, outcome } = entry
   if (outcome !== undefined && kind.startsWith('action.'))
     return <Badge tone={outcomeTone(outcome)}>{outcome}</Badge>
-  if (kind === 'action.intended') return <Badge tone="accent">running</Badge>
+  if (kind === 'action.intended') return <Badge tone="accent">asked</Badge>
   const tone = kindTones[kind] ?? (kind.startsWith('detection.') ? 'odd' : 'plain')
   return <Badge tone={tone}>{kind.replaceAll('_', ' ')}</Badge>
 }
