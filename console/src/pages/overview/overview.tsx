@@ -13,7 +13,7 @@ import { Figures } from './figures.tsx'
 import { Rankings } from './rankings.tsx'
 import { LogState, Shipping } from './health.tsx'
 
-const ranges = ['1h', '24h', '7d', '30d'].map(value => ({ value, label: value }))
+const ranges = ['15m', '1h', '24h', '7d', '30d'].map(value => ({ value, label: value }))
 const fields = [
   { value: 'outcome', label: 'outcome' },
   { value: 'connection', label: 'connection' },

@@ -47,7 +47,7 @@ export function Filters({ search, onChange }: FiltersProps) {
         label="Operation"
         value={search.operation ?? ''}
         suggestions={values('operation')}
-        placeholder="any, * for any text"
+        placeholder="any"
         onChange={operation => onChange({ operation })}
       />
       <SelectField

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
-import { useEffect } from 'react'
+import { useEffect, useRef } from 'react'
 import { replayQuery, sessionQuery } from '../../api/queries.ts'
 import { useStream } from '../../api/use-stream.ts'
 import type { EntryView, ReplayedAction, SessionView } from '../../api/views.ts'
@@ -121,14 +121,20 @@ function Replay({ session }: { readonly session: SessionView }) {
 /** While the session runs: what ends in it is fetched, and so is its own end. */
 function useLive({ id, state }: SessionView): void {
   const client = useQueryClient()
+  const due = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(() => () => clearTimeout(due.current), [])
   useStream(state === 'running' ? `/api/v1/sessions/${encodeURIComponent(id)}/stream` : undefined, {
     entry: data => {
       const entry = data as EntryView
       if (entry.kind === 'session.ended') void client.invalidateQueries({ queryKey: ['session', id] })
       const known = client.getQueryData(replayQuery(id).queryKey)
       const isKnown = known?.pages.some(page => page.actions.some(each => each.entry.seq === entry.seq))
-      if (entry.outcome !== undefined && isKnown === false)
+      if (entry.outcome === undefined || isKnown !== false || due.current !== undefined) return
+      // Each fetch is a reading in the log: a busy session is read once a second, not once for each action.
+      due.current = setTimeout(() => {
+        due.current = undefined
         void client.invalidateQueries({ queryKey: ['replay', id] })
+      }, 1000)
     },
   })
 }

@@ -6,9 +6,9 @@ import { Empty, Shown } from '../../parts/states.tsx'
 
 const route = getRouteApi('/sign-in')
 
-/** Where the browser comes back to: a page of the console, and nothing else. */
-function returnTo(to: string | undefined): string {
-  return to !== undefined && to.startsWith('/console/') ? to : import.meta.env.BASE_URL
+/** Where the browser comes back to: `to` is an address of the console's own, without the folder that it lives in. */
+function returnTo(to = '/'): string {
+  return import.meta.env.BASE_URL + to.replace(/^\/+/, '')
 }
 
 /** The ways to sign in. The console itself sees no password: each leads to a page of whoever checks one. */
