@@ -38,6 +38,8 @@ import { loadRecordingKeys } from './recording/keys.ts'
 import { EncryptedRecordings } from './recording/recordings.ts'
 import { DiskWatch } from './retention/disk-watch.ts'
 import { Retention } from './retention/retention.ts'
+import { openBrowserSide } from './serve/browser/browser-side.ts'
+import { openSignIn } from './serve/browser/open-sign-in.ts'
 import { identifyByToken, identifyLocally } from './serve/callers.ts'
 import { ConnectionTable } from './serve/connections.ts'
 import { fitsSocket, openListeners, openLocalSocket } from './serve/listeners.ts'
@@ -68,6 +70,8 @@ export interface StartOptions {
   readonly logger?: Logger
   /** Called when the log can no longer be trusted: the process must end, and start again. */
   readonly onFault?: (error: unknown) => void
+  /** Given the link with which a first administrator signs in, where nobody can sign in yet. It works once. */
+  readonly onFirstLink?: (link: string) => void
 }
 
 const closeGraceMs = 10_000
@@ -93,10 +97,14 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       socket,
     })
   }
-  const identify = identifyByToken({
-    audit: services.audit,
-    authenticator: gateway.authenticator,
+  const { identify, browser } = openBrowserSide({
+    services,
     rolesOf: subject => gateway.rolesOf(subject),
+    otherwise: identifyByToken({
+      audit: services.audit,
+      authenticator: gateway.authenticator,
+      rolesOf: subject => gateway.rolesOf(subject),
+    }),
   })
   const listeners = await openListeners({
     listen: config.listen,
@@ -105,7 +113,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     authorities: config.public_url === undefined ? [] : [new URL(config.public_url).host],
     table,
     domain: config.domain,
-    pages: pages({ services, api, identify }),
+    pages: pages({ services, api, identify, browser }),
   })
   undo.defer(() =>
     Promise.all(listeners.map(({ server }) => server.close(closeGraceMs))).then(() => undefined),
@@ -120,6 +128,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   services.notifications.start()
   services.retention.start()
   void gateway.warm()
+  if (options.onFirstLink !== undefined) {
+    const link = await services.signIn.firstLink()
+    if (link !== undefined) options.onFirstLink(link)
+  }
   logger.info('listening', { urls, log: config.origin, entries: services.storage.log.size })
 
   const running = undo.move()
@@ -216,7 +228,14 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     logger,
     version,
   }
-  return { services: { ...open, gateway, connections: table, export: shipping }, gateway, table, directory }
+  const signIn = openSignIn({ base, storage, audit, clock: systemClock, gateway })
+  undo.defer(() => signIn.close())
+  return {
+    services: { ...open, signIn, gateway, connections: table, export: shipping },
+    gateway,
+    table,
+    directory,
+  }
 }
 
 async function openBudgets({ state }: Storage, undo: AsyncDisposableStack): Promise<Budgets> {

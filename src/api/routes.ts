@@ -18,6 +18,7 @@ import { statsRoutes } from './routes/stats.ts'
 import { systemRoutes } from './routes/system.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { upstreamGrantRoutes } from './routes/upstream-grants.ts'
+import { userRoutes } from './routes/users.ts'
 
 /** Every route of the API. */
 export const allRoutes: readonly Route[] = [
@@ -37,6 +38,7 @@ export const allRoutes: readonly Route[] = [
   ...grantRoutes,
   ...slackRoutes,
   ...tokenRoutes,
+  ...userRoutes,
   ...exportRoutes,
   ...budgetRoutes,
   ...upstreamGrantRoutes,

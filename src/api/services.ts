@@ -14,6 +14,7 @@ import type { UpstreamGrants } from '../credentials/oauth/upstream-grants.ts'
 import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
+import type { SignIn } from '../identity/sign-in/sign-in.ts'
 import type { GatewayTokens } from '../identity/tokens.ts'
 import type { Role } from '../identity/roles.ts'
 import type { Logger } from '../log.ts'
@@ -54,6 +55,8 @@ export interface Services {
   readonly notifications: Notifications
   readonly slack: { readonly interactions: SlackInteractions; readonly links: SlackLinks }
   readonly tokens: GatewayTokens
+  /** How people sign in with a browser. */
+  readonly signIn: SignIn
   readonly budgets: Budgets
   readonly upstreamGrants: UpstreamGrants
   readonly export: Export

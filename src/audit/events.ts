@@ -17,6 +17,8 @@ export const eventKinds = {
   'identity.refused': 'A credential was presented and not accepted; the reason is here and not in the answer',
   'identity.signed_in': 'A person or machine signed in to the gateway',
   'identity.signed_out': 'A session of a person with the gateway ended',
+  'identity.invited': 'A person was invited to have a password of the gateway’s own',
+  'identity.removed': 'A person with a password of the gateway’s own was removed',
   'identity.linked': 'A person linked their account of another service, such as Slack, to themselves',
   'identity.token_created': 'A gateway token was made',
   'identity.token_revoked': 'A gateway token was revoked',

@@ -61,6 +61,17 @@ export function parseConfig(
         context.addIssue({ code: 'custom', path: [...at, ...issue.path], message: issue.message })
       if (connection !== undefined) connections.push(connection)
     })
+    config.sign_in.providers.forEach((each, i) => {
+      if (each.kind !== 'oidc') return
+      const { issuers } = config.identity
+      if (!issuers.some(({ name, issuer }) => name === each.issuer || issuer === each.issuer)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['sign_in', 'providers', i, 'issuer'],
+          message: 'no such issuer in identity.issuers, which says what its claims mean',
+        })
+      }
+    })
     config.listen.forEach((each, i) => {
       const at = ['listen', i]
       if (each.connection !== undefined && !names.has(each.connection)) {

@@ -36,6 +36,8 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'identity.refused': words('authentication', 'failure', ['warn', 'A credential was refused']),
   'identity.signed_in': words('authentication', 'success', ['info', 'Signed in']),
   'identity.signed_out': words('authentication', 'success', ['info', 'Signed out']),
+  'identity.invited': words('admin', 'success', ['notice', 'A person was invited']),
+  'identity.removed': words('admin', 'success', ['notice', 'A person was removed']),
   'identity.linked': words('authentication', 'success', ['notice', 'An account was linked']),
   'identity.token_created': words('admin', 'success', ['notice', 'A gateway token was made']),
   'identity.token_revoked': words('admin', 'success', ['notice', 'A gateway token was revoked']),

@@ -43,9 +43,19 @@ export function checkClaims(claims: Claims, config: IssuerConfig): RefusalReason
     const allowed: readonly unknown[] = config.authorized_parties
     if (parties.length === 0 || !parties.every(party => allowed.includes(party))) return 'party-refused'
   }
-  for (const [name, values] of Object.entries(config.required_claims)) {
-    if (!claimIsOneOf(claimAt(claims, name), values)) return 'claim-mismatch'
-  }
+  const missing = checkRequired(claims, config)
+  if (missing !== undefined) return missing
   // Taking a bound token as a bearer token would undo the binding (RFC 7800, RFC 8705, RFC 9449).
   return claims['cnf'] === undefined ? undefined : 'proof-required'
+}
+
+/** Whether the claims that the configuration requires are there. */
+export function checkRequired(
+  claims: Claims,
+  { required_claims }: Pick<IssuerConfig, 'required_claims'>,
+): RefusalReason | undefined {
+  const held = Object.entries(required_claims).every(([name, values]) =>
+    claimIsOneOf(claimAt(claims, name), values),
+  )
+  return held ? undefined : 'claim-mismatch'
 }

@@ -33,6 +33,10 @@ export const refusalReasons = {
   'actor-invalid': 'The `act` claim is malformed or nested too deep',
   'actor-refused':
     'An actor that the configuration does not accept: `accept`, `allowed` or `issuers` of `actor`',
+  'sign-in-unasked': 'An answer of a provider that no sign-in of this browser waits for, or a second one',
+  'sign-in-refused': 'An answer of a provider that proves nobody; the gateway’s own log says why',
+  'password-wrong': 'A wrong password, or nobody of that name',
+  'link-invalid': 'A link of an invitation that was used, is too old, or never was',
   'token-unknown': 'No gateway token like this exists, or its secret is wrong',
   'token-revoked': 'A gateway token that was revoked',
 } as const satisfies Record<string, string>

@@ -1,11 +1,12 @@
 import { chmod, readFile, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
 import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
-import { createHttpServer, type HttpServer } from '../protocols/http/server.ts'
+import { createHttpServer, type HttpServer, type Routed } from '../protocols/http/server.ts'
+import { refusePage, wantsPage } from './browser/refuse-pages.ts'
 import type { ConnectionTable } from './connections.ts'
 import { findPage, type Handle, type Page } from './pages.ts'
 import { createWireServer } from './wire-server.ts'
@@ -99,11 +100,16 @@ function listenOn(server: NetServer, port: number, host: string): Promise<number
 
 function routeOf({ connection }: ListenConfig[number], { table, domain, pages }: ListenOptions) {
   if (connection !== undefined) return routeToOne(() => table.find(connection))
-  return routeByAddress({
+  const route = routeByAddress({
     find: name => table.find(name),
     domains: domain === undefined ? [] : [domain.toLowerCase()],
     otherwise: request => findPage(pages, request.url ?? '/'),
   })
+  return (request: IncomingMessage): Routed | undefined => {
+    const routed = route(request)
+    const shared = routed !== undefined && 'mount' in routed && routed.base !== ''
+    return shared && wantsPage(request) ? { handle: refusePage } : routed
+  }
 }
 
 /** Whether the system takes a socket of this name: 108 bytes with the closing zero on Linux, 104 elsewhere. */

@@ -9,7 +9,7 @@ import { createApprovalStep, type Recheck } from '../approvals/settle.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import type { SignInConfig } from '../config/sign-in.ts'
+import { providersOf, type SignInConfig } from '../config/sign-in.ts'
 import { ProblemsError } from '../config/located-yaml.ts'
 import type { CredentialVault } from '../credentials/credentials.ts'
 import type { Lease } from '../credentials/lease.ts'
@@ -23,6 +23,8 @@ import type { OpenSessions } from '../gateway/sessions.ts'
 import type { Authenticator, Identified, PresentedCredential } from '../identity/authenticator.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
+import { localIssuer, ownRoles } from '../identity/sign-in/local-users.ts'
+import type { SignInRules } from '../identity/sign-in/sign-in.ts'
 import { compileRoles, type Role, type RolesOf } from '../identity/roles.ts'
 import type { GatewayTokens } from '../identity/tokens.ts'
 import { builtinProfiles } from '../masking/builtin-profiles.ts'
@@ -62,7 +64,7 @@ export interface LiveGatewayParts {
 
 /** What a reload swaps, made whole before any of it takes effect. */
 interface Rules {
-  readonly signIn: SignInConfig
+  readonly signIn: SignInRules
   readonly policy: Policy
   readonly written: PolicyText
   readonly maskProfiles: readonly string[]
@@ -154,6 +156,10 @@ export class LiveGateway implements Gateway {
   }
 
   get signIn(): SignInConfig {
+    return this.#rules.signIn.config
+  }
+
+  get signInRules(): SignInRules {
     return this.#rules.signIn
   }
 
@@ -163,7 +169,9 @@ export class LiveGateway implements Gateway {
   }
 
   rolesOf(subject: Subject): ReadonlySet<Role> {
-    return this.#rules.rolesOf(subject)
+    const roles = this.#rules.rolesOf(subject)
+    const own = ownRoles(subject)
+    return own.length === 0 ? roles : new Set([...roles, ...own])
   }
 
   healthOf(connection: string): ConnectionHealthFacts {
@@ -266,7 +274,7 @@ async function makeRules(
     keys: parts.keys,
   })
   return {
-    signIn: config.sign_in,
+    signIn: { config: config.sign_in, issuers: config.identity.issuers },
     policy,
     written,
     maskProfiles,
@@ -275,7 +283,11 @@ async function makeRules(
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),
     connections: loaded.connections,
-    issuers: new Set(config.identity.issuers.map(each => each.issuer)),
+    issuers: new Set([
+      ...config.identity.issuers.map(each => each.issuer),
+      ...providersOf(config.sign_in).flatMap(each => (each.kind === 'saml' ? [each.entity_id] : [])),
+      localIssuer,
+    ]),
     tokens: config.identity.tokens.enabled,
   }
 }

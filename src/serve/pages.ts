@@ -12,7 +12,7 @@ export type Page = readonly [prefix: string, handle: Handle]
 /** The page that has this address, if one does. */
 export function findPage(pages: readonly Page[], url: string): { readonly handle: Handle } | undefined {
   const path = url.split('?', 1)[0]!
-  const found = pages.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`))
+  const found = pages.find(([prefix]) => path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`)))
   return found && { handle: found[1] }
 }
 
@@ -21,9 +21,14 @@ export function pages(parts: {
   readonly services: Services
   readonly api: ApiHandler
   readonly identify: Identify
+  /** The pages for browsers. */
+  readonly browser: { readonly auth: Handle; readonly console: Handle }
 }): readonly Page[] {
-  const { services, api, identify } = parts
+  const { services, api, identify, browser } = parts
   return [
+    ['/', browser.console],
+    ['/console', browser.console],
+    ['/auth', browser.auth],
     [apiBase, (request, response) => void api.handle(request, response, identify)],
     ['/healthz', (_request, response) => answer(response, 200, 'ok\n')],
     ['/readyz', (_request, response) => ready(services, response)],

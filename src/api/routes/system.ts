@@ -59,8 +59,9 @@ export const systemRoutes = [
       },
     },
     handler({ services }) {
-      const { signIn } = services.gateway
-      return { ...signIn, providers: [] }
+      const { issuer, client_id, audience, scope, allow_insecure_http } = services.gateway.signIn
+      const device = issuer === undefined ? {} : { issuer, client_id, audience, scope, allow_insecure_http }
+      return { ...device, providers: services.signIn.providers() }
     },
   }),
   route({

@@ -18,6 +18,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
       logger.error('the log can not be trusted any more; stopping', { error: String(error) })
       setTimeout(() => process.exit(70), faultGraceMs)
     },
+    onFirstLink: link => process.stdout.write(firstLinkText(link)),
   }).catch((error: unknown) => {
     if (error instanceof ProblemsError) throw new Failure(error.message, exit.usage)
     throw error
@@ -29,6 +30,10 @@ async function serve(_: unknown, command: Command): Promise<void> {
   process.once('SIGINT', () => stop('SIGINT'))
   process.once('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGHUP', () => void gateway.reload())
+}
+
+function firstLinkText(link: string): string {
+  return `\nNobody can sign in yet. Whoever opens this link first becomes the administrator; it works once, for an hour:\n\n  ${link}\n\n`
 }
 
 export function serveCommand(program: Command): void {

@@ -137,6 +137,8 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   },
   'identity.signed_in': { subject: approver, client: { ip: '10.9.9.9', port: 4711 } },
   'identity.signed_out': { subject: approver },
+  'identity.invited': { subject: approver, user: { email: 'dee@example.com', roles: ['user'] } },
+  'identity.removed': { subject: approver, user: { email: 'dee@example.com' } },
   'identity.linked': { subject: approver, linked: { service: 'slack', team: 'T1', user: 'U1' } },
   'identity.token_created': { subject: approver, token: { id: 't_1', name: 'ci', expires_at: '2027-01-01' } },
   'identity.token_revoked': { subject: approver, token: { id: 't_1', name: 'ci' } },

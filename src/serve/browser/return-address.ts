@@ -1,0 +1,13 @@
+const standard = '/console/'
+const mostLength = 2000
+
+/**
+ * Where a browser goes after a sign-in: a place in the console, whatever the address says. Anything else (another host,
+ * `//host`, `/\host`, a connection's page) is the console's first page.
+ */
+export function returnAddress(asked: string | null | undefined): string {
+  if (asked == null || asked.length > mostLength || /[\p{Cc}\\]/u.test(asked)) return standard
+  const url = URL.parse(asked, 'http://gateway.invalid')
+  if (url === null || url.origin !== 'http://gateway.invalid' || !asked.startsWith('/')) return standard
+  return url.pathname.startsWith(standard) ? url.pathname + url.search + url.hash : standard
+}
