@@ -42,6 +42,7 @@ import { openBrowserSide } from './serve/browser/browser-side.ts'
 import { openSignIn } from './serve/browser/open-sign-in.ts'
 import { identifyByToken, identifyLocally } from './serve/callers.ts'
 import { ConnectionTable } from './serve/connections.ts'
+import { openDetection } from './serve/detection.ts'
 import { fitsSocket, openListeners, openLocalSocket } from './serve/listeners.ts'
 import { LiveGateway } from './serve/live-gateway.ts'
 import { openNotifications } from './serve/notifications.ts'
@@ -186,6 +187,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => sessions.closeAll('shutdown'))
   const budgets = await openBudgets(storage, undo)
   const consent = await openConsent(loaded, { storage, audit, directory }, undo)
+  const watching = await openDetection({ config, storage, audit, clock: systemClock, registry, undo })
   const { state } = storage
   const tokens = new GatewayTokens({ state, config: config.identity.tokens, clock: systemClock })
   const { credentials, upstreamGrants } = await openVault(base, directory, {
@@ -200,6 +202,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     sessions,
     recordings,
     ...consent,
+    ...watching,
     tokens,
     budgets,
     registry,
@@ -225,6 +228,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     tokens,
     budgets,
     upstreamGrants,
+    ...watching,
     logger,
     version,
   }

@@ -42,6 +42,12 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
     if (route.permission !== 'public' && !caller.roles.has(route.permission)) {
       throw new GatewayError('denied', { detail: `this needs the role ${route.permission}` })
     }
+    const suspended = services.restrictions.suspension(caller.subject)
+    // Whoever runs the gateway on this machine is not shut out of it.
+    if (suspended !== undefined && route.permission !== 'public' && caller.subject.method !== 'local')
+      throw new GatewayError('denied', {
+        detail: `you are suspended until a person clears it (${suspended.id})`,
+      })
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const { browser } = caller

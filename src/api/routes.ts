@@ -3,6 +3,7 @@ import { approvalRoutes } from './routes/approvals.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { budgetRoutes } from './routes/budgets.ts'
 import { complianceRoutes } from './routes/compliance.ts'
+import { detectionRoutes } from './routes/detections.ts'
 import { exportRoutes } from './routes/export.ts'
 import { grantRoutes } from './routes/grants.ts'
 import { identityRoutes } from './routes/identities.ts'
@@ -10,6 +11,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { logRoutes } from './routes/log.ts'
 import { policyRoutes } from './routes/policy.ts'
 import { recordingRoutes } from './routes/recordings.ts'
+import { restrictionRoutes } from './routes/restrictions.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { savedSearchRoutes } from './routes/saved-searches.ts'
 import { sessionRoutes } from './routes/sessions.ts'
@@ -42,4 +44,6 @@ export const allRoutes: readonly Route[] = [
   ...exportRoutes,
   ...budgetRoutes,
   ...upstreamGrantRoutes,
+  ...detectionRoutes,
+  ...restrictionRoutes,
 ]

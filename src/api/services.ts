@@ -11,6 +11,8 @@ import type { SigningKeys } from '../audit/signing-keys.ts'
 import type { SignInConfig } from '../config/sign-in.ts'
 import type { Config } from '../config/schema.ts'
 import type { UpstreamGrants } from '../credentials/oauth/upstream-grants.ts'
+import type { Detection } from '../detection/detection.ts'
+import type { Restrictions } from '../detection/restrictions.ts'
 import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
@@ -59,6 +61,8 @@ export interface Services {
   readonly signIn: SignIn
   readonly budgets: Budgets
   readonly upstreamGrants: UpstreamGrants
+  readonly detection: Detection
+  readonly restrictions: Restrictions
   readonly export: Export
   readonly registry: Registry
   readonly logger: Logger

@@ -22,6 +22,19 @@ export const eventKinds = {
   'identity.linked': 'A person linked their account of another service, such as Slack, to themselves',
   'identity.token_created': 'A gateway token was made',
   'identity.token_revoked': 'A gateway token was revoked',
+  'identity.suspended':
+    'An identity may do nothing until a person clears it; says who or what suspended it, and why',
+  'identity.restricted':
+    'For a while an identity is slowed down, or a person is asked about each of its actions',
+  'identity.cleared': 'A person let a suspended or restricted identity act again',
+  'detection.surge_found': 'An identity did unusually much: more than its ceiling, or than is usual for it',
+  'detection.volume_found': 'Unusually many bytes or records passed for an identity',
+  'detection.first_use_found':
+    'An identity asked for a connection, or an operation on it, that it never used before',
+  'detection.off_hours_found':
+    'An identity acted at an hour at which it never does, or outside the configured hours',
+  'detection.denial_streak_found': 'An identity was refused many times in a row, then had a success',
+  'detection.silence_found': 'An identity that always worked has stopped',
   'approval.requested': 'An action waits for a person',
   'approval.voted': 'A person voted',
   'approval.granted': 'The needed votes are there; the action may run as often as the approval allows',

@@ -17,7 +17,13 @@ function mark(entry: Entry): string {
 function extras(entry: Entry): string {
   const http = entry['http'] as { status_code?: number } | undefined
   const voter = entry['voter'] as { email?: string; id: string } | undefined
+  const detection = entry['detection'] as { words?: string; answer?: string } | undefined
+  const restriction = entry['restriction'] as { id?: string; until?: string } | undefined
   const parts = [
+    detection?.words === undefined ? undefined : paint('yellow', detection.words),
+    detection?.answer === undefined ? undefined : paint('red', `answer: ${detection.answer}`),
+    restriction?.id,
+    restriction?.until === undefined ? undefined : `until ${clockTime(restriction.until)}`,
     voter === undefined ? undefined : `by ${voter.email ?? voter.id}`,
     http?.status_code === undefined ? undefined : String(http.status_code),
     entry.duration === undefined || entry.kind.startsWith('session.')
@@ -41,7 +47,7 @@ function extras(entry: Entry): string {
 
 /** One entry on one line: index, time, outcome, who, where, what. */
 export function entryLine(entry: Entry): string {
-  const what = entry.operation ?? entry.kind
+  const what = entry.kind.startsWith('detection.') ? entry.kind : (entry.operation ?? entry.kind)
   const where = entry.connection?.name ?? ''
   const cells = [
     paint('dim', `#${entry.seq}`),

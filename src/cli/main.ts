@@ -24,6 +24,8 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   keys: async () => (await import('./commands/keys.ts')).keysCommand,
   witness: async () => (await import('./commands/witness.ts')).witnessCommand,
+  detections: async () => (await import('./commands/detections.ts')).detectionsCommand,
+  identities: async () => (await import('./commands/identities.ts')).identitiesCommand,
   budgets: async () => (await import('./commands/budgets.ts')).budgetsCommand,
   export: async () => (await import('./commands/export.ts')).exportCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,

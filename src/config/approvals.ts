@@ -10,7 +10,7 @@ const name = z
   .describe('Unique name. What was told already is kept under it, so a new name starts from now')
 
 /** What notifiers tell of: a family for each thing that people want to hear or not. */
-export const noticeTopics = ['requests', 'decisions', 'grants', 'break-glass'] as const
+export const noticeTopics = ['requests', 'decisions', 'grants', 'break-glass', 'detections'] as const
 
 const common = {
   name,
@@ -19,7 +19,8 @@ const common = {
     .min(1)
     .default([...noticeTopics])
     .describe(
-      'What is told: `requests` that wait, `decisions` (granted, denied, expired, withdrawn), `grants`, `break-glass`',
+      'What is told: `requests` that wait, `decisions` (granted, denied, expired, withdrawn), `grants`, `break-glass`, ' +
+        '`detections` and who was suspended, restricted or cleared',
     ),
   timeout: duration().default(10_000).describe('For one message; after it the message is sent again'),
 }

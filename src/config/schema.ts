@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { approvalsSection } from './approvals.ts'
 import { auditSection } from './audit.ts'
 import { connectionSection } from './connections.ts'
+import { detectionSection } from './detection.ts'
 import { identitySection, rolesSection } from './identity.ts'
 import { limitsSection, listenSection } from './listen.ts'
 import { maskingSection } from './masking.ts'
@@ -66,6 +67,7 @@ export const configSchema = z.strictObject({
   connections: z.array(connectionSection).default([]).describe('The upstreams'),
   policy: policySection,
   approvals: approvalsSection,
+  detection: detectionSection,
   masking: maskingSection,
   sinks: sinksSection,
 })

@@ -156,7 +156,8 @@ function approvalIssues(approval: NonNullable<RuleSource['approval']>): RuleIssu
   return issues
 }
 
-function termsOf(rule: string, approval: NonNullable<RuleSource['approval']>): ApprovalTerms {
+/** The terms as they go with an ask of this rule. */
+export function termsOf(rule: string, approval: NonNullable<RuleSource['approval']>): ApprovalTerms {
   return {
     rule,
     approvers: approval.approvers,

@@ -14,6 +14,9 @@ import { ProblemsError } from '../config/located-yaml.ts'
 import type { CredentialVault } from '../credentials/credentials.ts'
 import type { Lease } from '../credentials/lease.ts'
 import { openSecret } from '../credentials/references.ts'
+import type { Detection } from '../detection/detection.ts'
+import { createRestrictionGuard } from '../detection/restriction-guard.ts'
+import type { Restrictions } from '../detection/restrictions.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
 import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
 import type { Observer } from '../gateway/observer.ts'
@@ -55,6 +58,8 @@ export interface LiveGatewayParts {
   readonly deferrals: Deferrals
   readonly tokens: GatewayTokens
   readonly budgets: Budgets
+  readonly detection: Detection
+  readonly restrictions: Restrictions
   readonly registry: Registry
   readonly credentials: CredentialVault
   /** Outlives the rules, so that a reload asks no issuer again. */
@@ -116,8 +121,11 @@ export class LiveGateway implements Gateway {
         meter.ended(connection, outcome, seconds)
       },
     }
-    this.guards = []
-    this.observers = [{ ended: of => parts.budgets.settle(of) }]
+    const { detection, restrictions, sessions, clock } = parts
+    const restricting = createRestrictionGuard<Session>({ restrictions, sessions, clock })
+    // Restrictions last: what an action brings about holds for it too.
+    this.guards = [detection, restricting]
+    this.observers = [{ ended: of => parts.budgets.settle(of) }, detection, restricting]
     this.approvals = createApprovalStep({
       approvals: parts.approvals,
       audit: parts.audit,
@@ -204,6 +212,7 @@ export class LiveGateway implements Gateway {
     this.#rules = next
     this.#parts.grants.configure(loaded.config.approvals.grants)
     this.#parts.breakGlass.configure(loaded.config.approvals.break_glass)
+    this.#parts.detection.configure(loaded.config.detection)
     await before.authenticator.close()
     await this.#parts.keys.retain(loaded.config.identity.issuers)
   }
@@ -226,6 +235,8 @@ export class LiveGateway implements Gateway {
     const { subject, target } = session
     const gone = await this.#credentialEnded(subject)
     if (gone !== undefined) return { ok: false, reason: gone }
+    if (this.#parts.restrictions.suspension(subject) !== undefined)
+      return { ok: false, reason: 'the requester was suspended' }
     const current = this.#rules.connections.find(each => each.name === target.name)
     if (current === undefined || connectionVersion(current) !== approval.connectionVersion)
       return { ok: false, reason: 'the connection was changed' }

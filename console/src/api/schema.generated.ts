@@ -395,6 +395,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was noticed of identities, newest first: entries of the log, with words and numbers in `detection` */
+        get: operations["detections.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detections/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One finding, by the index of its entry */
+        get: operations["detections.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/erasures": {
         parameters: {
             query?: never;
@@ -596,6 +630,57 @@ export interface paths {
         get: operations["identities.list"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identities/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Suspend an identity: it may do nothing on any connection, its open sessions end, and only another person clears it */
+        post: operations["restrictions.suspend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identities/suspended": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Identities that are suspended, slowed down or asked about, newest first */
+        get: operations["restrictions.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identities/suspended/{id}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let an identity act again. Only a person, and never the identity itself nor whom it acts for */
+        post: operations["restrictions.clear"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2405,6 +2490,111 @@ export interface operations {
             };
         };
     };
+    "detections.list": {
+        parameters: {
+            query?: {
+                /** @description Cursor: the `next` of the page before */
+                after?: string;
+                /** @description Name of a connection */
+                connection?: string;
+                /** @description Id, e-mail or name of the subject or of the person it acts for */
+                identity?: string;
+                /** @description Which: surge, volume, first_use, off_hours, denial_streak, silence; several separated by commas */
+                kind?: string;
+                /** @description Most entries of a page, 1 to 1000 */
+                limit?: string;
+                /** @description Newest or oldest first */
+                order?: "asc" | "desc";
+                /** @description From this time on: ISO 8601, milliseconds since the epoch, or an age (15m, 2h, 7d) */
+                since?: string;
+                /** @description Before this time */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        entries: ({
+                            kind: string;
+                            log: string;
+                            seq: string;
+                            time: string;
+                            /** @constant */
+                            v: 1;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        has_more: boolean;
+                        /** @description Entries below this index are searchable */
+                        indexed: string;
+                        /** @description Pass as `after` for the next page; absent at the end */
+                        next?: string;
+                        /** @description Entries in the log */
+                        size: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "detections.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Index of the entry in the log (`seq`) */
+                index: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        kind: string;
+                        log: string;
+                        seq: string;
+                        time: string;
+                        /** @constant */
+                        v: 1;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "erasures.create": {
         parameters: {
             query?: never;
@@ -3172,6 +3362,182 @@ export interface operations {
                             };
                         }[];
                         next?: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "restrictions.suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description `{ issuer, id }`, or the id, e-mail address or name of one that has acted here */
+                    identity: string | {
+                        id: string;
+                        issuer: string;
+                    };
+                    /** @description Only while it acts for this person */
+                    on_behalf_of?: {
+                        id: string;
+                        issuer: string;
+                    };
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The restriction */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description What noticed; absent where a person imposed it */
+                        detector?: string;
+                        id: string;
+                        /** @enum {string} */
+                        kind: "suspend" | "ask" | "slow";
+                        reason: string;
+                        since: string;
+                        /** @enum {string} */
+                        state: "in-force" | "over" | "cleared";
+                        /** @description Absent: until a person clears it */
+                        until?: string;
+                        who: {
+                            id: string;
+                            issuer: string;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "restrictions.list": {
+        parameters: {
+            query?: {
+                /** @description Also those that are over or were cleared */
+                all?: "true" | "false";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Restrictions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        restrictions: ({
+                            /** @description What noticed; absent where a person imposed it */
+                            detector?: string;
+                            id: string;
+                            /** @enum {string} */
+                            kind: "suspend" | "ask" | "slow";
+                            reason: string;
+                            since: string;
+                            /** @enum {string} */
+                            state: "in-force" | "over" | "cleared";
+                            /** @description Absent: until a person clears it */
+                            until?: string;
+                            who: {
+                                id: string;
+                                issuer: string;
+                            } & {
+                                [key: string]: unknown;
+                            };
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "restrictions.clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The restriction */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description What noticed; absent where a person imposed it */
+                        detector?: string;
+                        id: string;
+                        /** @enum {string} */
+                        kind: "suspend" | "ask" | "slow";
+                        reason: string;
+                        since: string;
+                        /** @enum {string} */
+                        state: "in-force" | "over" | "cleared";
+                        /** @description Absent: until a person clears it */
+                        until?: string;
+                        who: {
+                            id: string;
+                            issuer: string;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                    } & {
+                        [key: string]: unknown;
                     };
                 };
             };

@@ -27,7 +27,7 @@ const exportPage = 1000
 const { since: _since, until: _until, ...filters } = entryFilters
 
 /** The query of the index for the filters of a request. */
-function entryQuery(query: PageQuery): EntryQuery {
+export function entryQuery(query: PageQuery): EntryQuery {
   const { after, order, limit } = query
   return {
     ...entryFilter(query),

@@ -49,6 +49,15 @@ const topics: Partial<Record<EventKind, NoticeTopic>> = {
   'grant.revoked': 'grants',
   'break_glass.used': 'break-glass',
   'break_glass.ended': 'break-glass',
+  'detection.surge_found': 'detections',
+  'detection.volume_found': 'detections',
+  'detection.first_use_found': 'detections',
+  'detection.off_hours_found': 'detections',
+  'detection.denial_streak_found': 'detections',
+  'detection.silence_found': 'detections',
+  'identity.suspended': 'detections',
+  'identity.restricted': 'detections',
+  'identity.cleared': 'detections',
 }
 
 /** What a kind of entry belongs to; undefined: nobody is told of it. */
@@ -82,14 +91,23 @@ const words: Partial<Record<EventKind, string>> = {
   'grant.revoked': 'Grant revoked',
   'break_glass.used': 'BREAK-GLASS: approvals are overridden',
   'break_glass.ended': 'Break-glass ended',
+  'detection.surge_found': 'Unusually many actions',
+  'detection.volume_found': 'Unusually much data',
+  'detection.first_use_found': 'First use',
+  'detection.off_hours_found': 'Active at an unusual hour',
+  'detection.denial_streak_found': 'Refusals in a row, then a success',
+  'detection.silence_found': 'An identity went silent',
+  'identity.suspended': 'SUSPENDED',
+  'identity.restricted': 'Restricted',
+  'identity.cleared': 'Cleared',
 }
-
-type Framed = Pick<Notice, 'topic' | 'event' | 'id' | 'entry' | 'at' | 'link' | 'urgent'>
 
 export interface EntryAt {
   readonly entry: Entry
   readonly id: string
 }
+
+type Framed = Pick<Notice, 'topic' | 'event' | 'id' | 'entry' | 'at' | 'link' | 'urgent'>
 
 function frame({ entry, id: entryId }: EntryAt, publicUrl: string): Framed {
   const { id = '' } = (entry.approval ?? {}) as { id?: string }
@@ -181,6 +199,46 @@ export function overrideNotice(of: EntryAt, publicUrl: string): Notice {
       ? { todo: `sallyport approvals grant approve ${(entry.approval as { id: string }).id}` }
       : {}),
   }
+}
+
+/** Of what was noticed of an identity, or what it may not do for now, from its entry alone. */
+export function detectionNotice(of: EntryAt, publicUrl: string): Notice {
+  const { entry } = of
+  const { subject, connection } = entry
+  const detection = entry['detection'] as { words?: string; answer?: string } | undefined
+  const restriction = entry['restriction'] as { id?: string; kind?: string; until?: string } | undefined
+  const who = plain(subject?.email ?? subject?.name ?? subject?.id ?? '')
+  const acted = subject?.on_behalf_of
+  const facts: [string, string][] = [['Who', plain(`${who} (${subject?.kind ?? 'identity'})`)]]
+  const add = (name: string, value: string | undefined): void => {
+    if (value !== undefined && value !== '') facts.push([name, plain(value, 500)])
+  }
+  add('For', acted && (acted.email ?? acted.name ?? acted.id))
+  add('Where', connection?.name)
+  add('What', detection?.words ?? (entry['reason'] as string | undefined))
+  add('Answer', detection?.answer)
+  add('Until', restriction?.until)
+  add('By', personIn(entry['by'] ?? entry['cleared_by']))
+  const open = entry.kind === 'identity.suspended' || entry.kind === 'identity.restricted'
+  return {
+    ...frame(of, publicUrl),
+    id: restriction?.id ?? of.id,
+    link: `${publicUrl.replace(/\/+$/, '')}/console/detections`,
+    urgent: entry.kind === 'identity.suspended',
+    title: plain(`${words[entry.kind]}: ${who}`),
+    facts,
+    changes: [],
+    cut: false,
+    open: false,
+    ...(open && restriction?.id !== undefined
+      ? { todo: `sallyport identities clear ${restriction.id} --reason <why>` }
+      : {}),
+  }
+}
+
+function personIn(value: unknown): string | undefined {
+  const person = value as { email?: string; id?: string } | undefined
+  return person?.email ?? person?.id
 }
 
 /** In place of a notice that the far end would not take. */

@@ -10,7 +10,14 @@ import { type SinkStatus, statusOf } from '../../export/status.ts'
 import type { LogStore, StateStore } from '../../storage/storage.ts'
 import type { Approval } from '../approval.ts'
 import type { Approvals } from '../approvals.ts'
-import { approvalNotice, bareNotice, type Notice, overrideNotice, topicOf } from './notice.ts'
+import {
+  approvalNotice,
+  bareNotice,
+  detectionNotice,
+  type Notice,
+  overrideNotice,
+  topicOf,
+} from './notice.ts'
 import { type Notices, type Notifier, notifierSink } from './notifier.ts'
 
 /** A decision that nobody was told of for this long is no news. */
@@ -88,6 +95,9 @@ function noticesOf({ approvals, clock, publicUrl }: NotificationsParts): Notices
     async of(record: LogRecord): Promise<Notice | undefined> {
       const of = { entry: record.entry, id: record.id }
       const { kind, time, approval: facts } = of.entry
+      if (topicOf(kind) === 'detections') {
+        return clock.now() - Date.parse(time) > newsMs ? undefined : detectionNotice(of, publicUrl())
+      }
       if (!kind.startsWith('approval.')) return overrideNotice(of, publicUrl())
       const approval = await find(String(facts?.['id']))
       if (approval === undefined) return undefined

@@ -98,6 +98,19 @@ const broken = {
   approval: { id: 'bg_1', kind: 'break-glass', state: 'overridden', approvers: [], by: 'bo@example.com' },
   reason: 'incident 42',
 }
+const noticed = {
+  detector: 'surge',
+  words: '412 actions within a minute; the ceiling is 300',
+  unit: 'actions',
+  observed: 412,
+  limit: 300,
+  window: 60,
+}
+const restricted = {
+  subject: ofSession.subject,
+  restriction: { id: 'r_1', kind: 'slow', since: '2026-11-21T07:00:00.000Z', detector: 'surge' },
+  reason: noticed.words,
+}
 const nothing = { count: 0, kinds: [] }
 
 export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown>>>> = {
@@ -142,6 +155,18 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'identity.linked': { subject: approver, linked: { service: 'slack', team: 'T1', user: 'U1' } },
   'identity.token_created': { subject: approver, token: { id: 't_1', name: 'ci', expires_at: '2027-01-01' } },
   'identity.token_revoked': { subject: approver, token: { id: 't_1', name: 'ci' } },
+  'identity.suspended': { ...restricted, restriction: { ...restricted.restriction, kind: 'suspend' } },
+  'identity.restricted': { ...restricted, restriction: { ...restricted.restriction, limit: 10 } },
+  'identity.cleared': { ...restricted, cleared_by: approver, cleared_reason: 'a load test' },
+  'detection.surge_found': { ...ofSession, detection: { ...noticed, answer: 'slow' } },
+  'detection.volume_found': { ...ofSession, detection: { ...noticed, detector: 'volume', unit: 'bytes' } },
+  'detection.first_use_found': { ...ofSession, detection: { ...noticed, detector: 'first_use' } },
+  'detection.off_hours_found': { ...ofSession, detection: { ...noticed, detector: 'off_hours' } },
+  'detection.denial_streak_found': { ...ofSession, detection: { ...noticed, detector: 'denial_streak' } },
+  'detection.silence_found': {
+    subject: ofSession.subject,
+    detection: { ...noticed, detector: 'silence', unit: 'seconds' },
+  },
   'approval.requested': held,
   'approval.voted': {
     ...held,

@@ -1,0 +1,39 @@
+import { Counter, type Registry } from 'prom-client'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/schema.ts'
+import { Detection } from '../detection/detection.ts'
+import { Restrictions } from '../detection/restrictions.ts'
+import type { Storage } from '../storage/storage.ts'
+
+export interface WatchingParts {
+  readonly config: Config
+  readonly storage: Storage
+  readonly audit: Audit
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly undo: AsyncDisposableStack
+}
+
+/** What watches identities and holds them back. Restrictions that were in force are so when it resolves. */
+export async function openDetection({ config, storage, audit, clock, registry, undo }: WatchingParts) {
+  const { state } = storage
+  const restrictions = new Restrictions({ state, audit, clock })
+  await restrictions.start()
+  undo.defer(() => restrictions.stop())
+  const detection = new Detection({ config: config.detection, state, audit, clock, restrictions })
+  detection.start()
+  undo.defer(() => detection.stop())
+  const dropped = new Counter({
+    name: 'sallyport_findings_dropped_total',
+    help: 'Findings that the log could not take in time',
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(detection.dropped)
+    },
+  })
+  undo.defer(() => registry.removeSingleMetric('sallyport_findings_dropped_total'))
+  void dropped
+  return { detection, restrictions }
+}
