@@ -67,7 +67,10 @@ export class Answer {
           break
         }
         case 'G':
-          await copyIn(host, each, this.#parts.recordRows ? this.#parts.recorder : undefined)
+          await copyIn(host, each, {
+            masker,
+            recorder: this.#parts.recordRows ? this.#parts.recorder : undefined,
+          })
           break
         case 'H':
           this.#copyMask = await CopyMask.open(this.#parts.mask, this.#parts.unit, each)

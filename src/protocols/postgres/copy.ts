@@ -1,13 +1,19 @@
 /** COPY from the client: its data on the way to the server, which may refuse it at any moment. */
 import { GatewayError } from '../../errors.ts'
+import type { Masker } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import type { Message } from './codec.ts'
 import type { Host } from './host.ts'
 import { eitherReadable } from './wire.ts'
 
 /** Passes the data on until its end, or until the server has said how it ended. */
-export async function copyIn(host: Host, response: Message, recorder: Recorder | undefined): Promise<void> {
+export async function copyIn(
+  host: Host,
+  response: Message,
+  of: { readonly masker: Masker; readonly recorder: Recorder | undefined },
+): Promise<void> {
   const { client, upstream } = host
+  const { masker, recorder } = of
   client.send(response.bytes)
   await client.flush()
   for (;;) {
@@ -16,10 +22,11 @@ export async function copyIn(host: Host, response: Message, recorder: Recorder |
       if (client.ended) throw new GatewayError('client-gone')
       if (upstream.ended) throw new GatewayError('upstream-unreachable', { detail: 'the upstream broke off' })
       await upstream.flush()
-      if (upstream.pending) return
+      if (isOver(host, masker)) return
+      await client.flush()
       await eitherReadable(client, upstream)
-      // The server speaks only to say that it is over; what the client still sends is dropped as the server would.
-      if (upstream.pending) return
+      // What the client still sends is dropped, as the server would.
+      if (isOver(host, masker)) return
       continue
     }
     switch (each.type) {
@@ -48,5 +55,16 @@ export async function copyIn(host: Host, response: Message, recorder: Recorder |
       default:
         throw new GatewayError('invalid-request', { detail: `a message of type ${each.type} during COPY` })
     }
+  }
+}
+
+/** Passes on notices, such as a trigger's. True: the server has said something else, which is how it ended. */
+function isOver(host: Host, masker: Masker): boolean {
+  const { upstream } = host
+  for (;;) {
+    const type = upstream.peek()
+    if (type === undefined) return false
+    if (!'NAS'.includes(type)) return true
+    host.passed(upstream.take()!, masker)
   }
 }

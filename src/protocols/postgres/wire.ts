@@ -14,6 +14,8 @@ export class Wire {
   #out: Buffer[] = []
   #outSize = 0
   #ended = false
+  /** Something came since `take` or `peek` last found nothing: who then waits for a flush must not miss it. */
+  #fresh = true
   #wake: (() => void) | undefined
   #onEnd: (() => void) | undefined
   /** Bytes that came and went, all told. */
@@ -61,7 +63,9 @@ export class Wire {
 
   /** The type of the next whole message, if it is here. */
   peek(): string | undefined {
-    return this.#reader.peek()
+    const found = this.#reader.peek()
+    if (found === undefined) this.#fresh = false
+    return found
   }
 
   /** As `flush`, once there is a batch; for streams that go on. */
@@ -72,14 +76,15 @@ export class Wire {
   /** The next message if it is here. Throws FrameError. */
   take(): Message | undefined {
     const found = this.#reader.take()
+    if (found === undefined) this.#fresh = false
     // A message larger than the mark needs more than is held.
     if (this.socket.isPaused() && (found === undefined || this.#reader.held < highWater)) this.socket.resume()
     return found
   }
 
-  /** Resolves when something came or the far end has gone. One waits at a time. */
+  /** Resolves when something has come since nothing was found, or the far end has gone. One waits at a time. */
   readable(): Promise<void> {
-    if (this.#ended) return Promise.resolve()
+    if (this.#ended || this.#fresh) return Promise.resolve()
     return new Promise(resolve => (this.#wake = resolve))
   }
 
@@ -126,6 +131,7 @@ export class Wire {
   }
 
   #signal(): void {
+    this.#fresh = true
     const wake = this.#wake
     this.#wake = undefined
     wake?.()
