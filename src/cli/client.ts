@@ -47,6 +47,20 @@ export async function connect(options: GlobalOptions): Promise<ApiClient> {
   )
 }
 
+/** A gateway by its address, for what goes over the network only. `token` is renewed each time where it can be. */
+export async function networkGateway(
+  options: GlobalOptions,
+): Promise<{ readonly origin: string; readonly token: () => Promise<string | undefined> }> {
+  const url = options.url ?? process.env['SALLYPORT_URL'] ?? (await readLogin())?.url
+  if (url === undefined)
+    throw new Failure(
+      'no gateway given: use --url or SALLYPORT_URL, or sign in with `sallyport login`',
+      exit.usage,
+    )
+  const given = options.token ?? process.env['SALLYPORT_TOKEN']
+  return { origin: url.replace(/\/+$/, ''), token: async () => given ?? (await refreshLogin(url)) }
+}
+
 function localSocket(config = 'sallyport.yaml'): string | undefined {
   const data = readDataDirectory(resolve(config))
   const path = data === undefined ? undefined : socketPath(data)

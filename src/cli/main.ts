@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   login: async () => (await import('./commands/login.ts')).loginCommand,
   token: async () => (await import('./commands/tokens.ts')).tokenCommand,
   users: async () => (await import('./commands/users.ts')).usersCommand,
+  connect: async () => (await import('./commands/connect.ts')).connectCommand,
   connections: async () => (await import('./commands/connections.ts')).connectionsCommand,
   policy: async () => (await import('./commands/policy.ts')).policyCommand,
   approvals: async () => (await import('./commands/approvals.ts')).approvalsCommand,

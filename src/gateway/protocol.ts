@@ -38,6 +38,10 @@ export interface WireClient {
   readonly port: number
   /** The listener's certificate, for protocols that begin TLS themselves; absent: the listener has none. */
   readonly tls?: SecureContext
+  /** The token that it showed on its way here (a tunnel within HTTP): it is not asked again, and this is checked. */
+  readonly token?: string
+  /** That way was encrypted. */
+  readonly secure?: boolean
 }
 
 export interface HttpMount {

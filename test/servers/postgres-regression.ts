@@ -156,11 +156,14 @@ async function main(): Promise<void> {
   }
   const own = results.get('directly')?.failed
   for (const [name, output] of results.get('through the gateway')?.failed ?? [])
-    if (own?.get(name) !== output) await show(name, output, own?.get(name), values.suite)
+    if (own?.get(name) !== output) await show(name, { output, direct: own?.get(name), suite: values.suite! })
 }
 
 /** Prints how a test's output differs from the server's own, or from what is expected. */
-async function show(name: string, output: string, direct: string | undefined, suite: string): Promise<void> {
+async function show(
+  name: string,
+  { output, direct, suite }: { output: string; direct: string | undefined; suite: string },
+): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-diff-'))
   const { writeFile } = await import('node:fs/promises')
   const [got, wanted] = [join(directory, 'got'), join(directory, 'wanted')]

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { OpenConnection } from '../../gateway/protocol.ts'
 import { canonicalHost } from './codec.ts'
 import type { Routed } from './server.ts'
+import { asksForTunnel } from './tunnel.ts'
 
 export interface RouterOptions {
   /** The open connection of that name, as of now: a reload swaps it. */
@@ -19,15 +20,16 @@ const prefixed = /^\/c\/([a-z0-9-]{1,63})(?=[/?]|$)/
 /** For `createHttpServer`. A name that no connection borne by HTTP has is nobody's. */
 export function routeByAddress(options: RouterOptions): (request: IncomingMessage) => Routed | undefined {
   const suffixes = (options.domains ?? []).map(domain => `.${domain}`)
-  const to = (name: string, base: string): Routed | undefined => {
-    const mount = options.find(name)?.http
-    return mount && { mount, base }
+  const to = (name: string, request: IncomingMessage, base: string): Routed | undefined => {
+    const open = options.find(name)
+    if (open?.wire !== undefined && asksForTunnel(request)) return { wire: open.wire }
+    return open?.http && { mount: open.http, base }
   }
   return request => {
     const named = suffixes.length === 0 ? undefined : hostName(request, suffixes)
-    if (named !== undefined) return to(named, '')
+    if (named !== undefined) return to(named, request, '')
     const match = prefixed.exec(request.url ?? '')
-    if (match !== null) return to(match[1]!, match[0])
+    if (match !== null) return to(match[1]!, request, match[0])
     return options.otherwise?.(request)
   }
 }

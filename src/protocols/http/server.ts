@@ -9,11 +9,13 @@ import type { Duplex } from 'node:stream'
 import { errorKinds, type ErrorCode } from '../../errors.ts'
 import type { HttpMount } from '../../gateway/protocol.ts'
 import { canonicalHost } from './codec.ts'
+import { asksForTunnel, openTunnel, type Wire } from './tunnel.ts'
 
 /** Who takes a request: a connection, or anything else that speaks Node's requests (the API, the console). */
 export type Routed =
   | { readonly mount: HttpMount; readonly base: string }
   | { readonly handle: (request: IncomingMessage, response: ServerResponse) => void }
+  | { readonly wire: Wire }
 
 export interface ServerLimits {
   /** Bytes of a request's head. */
@@ -100,7 +102,9 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     const problem = addressProblem(request, options)
     const routed = problem === undefined ? options.route(request) : undefined
     if (problem !== undefined) endRaw(socket, problem)
-    else if (routed !== undefined && 'mount' in routed)
+    else if (routed !== undefined && 'wire' in routed) {
+      if (!openTunnel(routed.wire, { request, socket, head })) endRaw(socket, 'unauthenticated')
+    } else if (routed !== undefined && 'mount' in routed && !asksForTunnel(request))
       routed.mount.upgrade(request, socket, head, routed.base)
     else endRaw(socket, routed === undefined ? 'connection-unknown' : 'invalid-request')
   })
@@ -134,7 +138,7 @@ function plain(limits: ServerLimits): { server: Server; sessions: ReadonlySet<Ht
     connectionsCheckingInterval: checkingInterval(limits),
     insecureHTTPParser: false,
     requireHostHeader: false, // checked with the rest of the head, and answered with a problem document
-    shouldUpgradeCallback: isWebSocket,
+    shouldUpgradeCallback: leavesHttp,
   })
   // Node would drop lines beyond this without a word; the count is checked with the rest of the head.
   server.maxHeadersCount = 0
@@ -174,7 +178,7 @@ function secure(
     connectionsCheckingInterval: checkingInterval(limits),
     requireHostHeader: false,
     maxHeadersCount: 0,
-    shouldUpgradeCallback: isWebSocket,
+    shouldUpgradeCallback: leavesHttp,
   })
   const sessions = new Set<Http2Session>()
   server.on('session', session => {
@@ -192,16 +196,16 @@ function checkingInterval(limits: ServerLimits): number {
   return Math.min(5000, Math.max(50, Math.floor(limits.headersTimeout / 2)))
 }
 
-/** Only WebSockets leave HTTP: an offer of h2c is answered in HTTP/1.1 (RFC 9110 section 7.8 allows to ignore it). */
-function isWebSocket(request: IncomingMessage): boolean {
-  return request.headers.upgrade?.toLowerCase() === 'websocket'
+/** Only WebSockets and tunnels leave HTTP: an offer of h2c is answered in HTTP/1.1 (RFC 9110 section 7.8 allows to ignore it). */
+function leavesHttp(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket' || asksForTunnel(request)
 }
 
 function take(request: IncomingMessage, response: ServerResponse, options: ServerOptions): void {
   const problem = addressProblem(request, options)
   if (problem !== undefined) return end(response, problem)
   const routed = options.route(request)
-  if (routed === undefined) return end(response, 'connection-unknown')
+  if (routed === undefined || 'wire' in routed) return end(response, 'connection-unknown')
   if ('mount' in routed) return routed.mount.request(request, response, routed.base)
   if (request.headers.expect !== undefined) response.writeContinue()
   routed.handle(request, response)

@@ -132,7 +132,8 @@ export class PostgresConnection implements OpenConnection {
   }
 
   async #greet(hello: Hello, client: WireClient, arrived: () => void): Promise<void> {
-    const { socket, secure } = hello
+    const { socket } = hello
+    const secure = hello.secure || client.secure === true
     const { limits } = this.#settings
     // Nobody sends much before they are known.
     let known = false
@@ -150,7 +151,7 @@ export class PostgresConnection implements OpenConnection {
         connection: this.connection.name,
         settings: this.#settings,
       })
-      const { session, token } = await this.#identify(wire, facts)
+      const { session, token } = await this.#identify(wire, facts, client.token)
       arrived()
       known = true
       await this.#serve(wire, { hello, startup, session, facts, token })
@@ -167,14 +168,13 @@ export class PostgresConnection implements OpenConnection {
     }
   }
 
-  /** Asks for the password, which is the gateway's token, and opens a session for whom it names. */
-  async #identify(wire: Wire, facts: ClientFacts): Promise<{ session: Session; token: string }> {
-    wire.send(authenticationCleartext)
-    const answer = await nextOf(wire)
-    if (answer.type !== 'p') throw new FrameError('a password was asked for')
-    const reader = new PayloadReader(answer.bytes)
-    const token = reader.text()
-    reader.end()
+  /** Opens a session for whom the token names: that of the way here, or the password that is asked for. */
+  async #identify(
+    wire: Wire,
+    facts: ClientFacts,
+    shown: string | undefined,
+  ): Promise<{ session: Session; token: string }> {
+    const token = shown ?? (await passwordOf(wire))
     const refuse = async (refusal: Parameters<RefusedIdentities['note']>[1]): Promise<never> => {
       await this.#refused.note(facts, refusal)
       throw new OpeningError(
@@ -297,6 +297,16 @@ function leave(host: Host, message: string): void {
   host.client.send(errorResponse({ severity: 'FATAL', code: '57P01', message }))
   host.client.end()
   host.client.destroy()
+}
+
+async function passwordOf(wire: Wire): Promise<string> {
+  wire.send(authenticationCleartext)
+  const answer = await nextOf(wire)
+  if (answer.type !== 'p') throw new FrameError('a password was asked for')
+  const reader = new PayloadReader(answer.bytes)
+  const password = reader.text()
+  reader.end()
+  return password
 }
 
 async function nextOf(wire: Wire) {
