@@ -41,6 +41,7 @@ export async function runQuickstart(choice: { readonly keep: boolean }): Promise
 async function tell(world: PracticeWorld, signal: AbortSignal): Promise<void> {
   print(paint('bold', 'Sallyport quickstart'))
   print(`  gateway            ${world.url}`)
+  print(`  console            ${world.url}/console/`)
   print(`  identity provider  ${world.identityProvider.issuer}  (practice)`)
   print(`  Datadog            ${world.datadog.url}  (practice; only the gateway has its keys)`)
 
@@ -173,6 +174,8 @@ function nextSteps({ config, url, identityProvider }: PracticeWorld): void {
 
   TOKEN=$(curl -s ${identityProvider.issuer}/token -u triage-agent:practice -d grant_type=client_credentials | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
   curl -H "DD-API-KEY: $TOKEN" ${url}/c/datadog-prod/api/v1/monitor
+
+  ${url}/console/        # the console; sign in as bo@example.com, who may see and decide
 
   script/sallyport --url ${url} login        # as a person of the practice identity provider
   script/sallyport --url ${url} approvals watch`)

@@ -2,7 +2,9 @@
 import pg from 'pg'
 import { runSampleAgent } from '../../practice/agent/agent.ts'
 import { practiceIssuerSection } from '../../practice/identity-provider/issuer-section.ts'
+import { approver } from '../support/approver.ts'
 import { openGateway, type TestGateway } from '../support/gateway.ts'
+import { until } from '../support/until.ts'
 import { type ConfigInput, createWorld, type World } from '../support/world.ts'
 import { type Cluster, startCluster } from './postgres-cluster.ts'
 
@@ -15,6 +17,10 @@ export interface ConsoleStage extends AsyncDisposable {
   runAgent(): Promise<void>
   /** Statements of an agent on the database, one after the other; what each one's end was is in the log. */
   query(statements: readonly string[]): Promise<void>
+  /** This many reads of another agent. */
+  runReads(count: number): Promise<void>
+  /** Votes on the next approval that waits, as Bo of the platform team. */
+  decideNext(effect: 'approve' | 'deny'): Promise<void>
   /** A pending approval of a monitor's change; `done` resolves with the status of the held call. */
   askForChange(critical: number): Promise<{ readonly id: string; readonly done: Promise<number> }>
 }
@@ -68,6 +74,19 @@ async function configure(world: World, cluster: Cluster): Promise<void> {
       auditor: ['group:security', 'group:platform'],
       approver: ['group:security'],
     },
+    sign_in: {
+      issuer,
+      client_id: 'sallyport-cli',
+      providers: [
+        {
+          id: 'practice',
+          kind: 'oidc',
+          label: 'Practice',
+          issuer: 'practice',
+          client_id: 'sallyport-console',
+        },
+      ],
+    },
     connections: [{ ...datadog!, name: 'datadog-prod', labels: { env: 'prod' } }, orders],
     policy: { rules },
   } as Partial<ConfigInput>)
@@ -120,14 +139,22 @@ export async function openConsoleStage(bin: string): Promise<ConsoleStage> {
       for (const statement of statements) await client.query(statement).catch(() => undefined)
       await client.end()
     },
+    async runReads(count) {
+      const headers = { authorization: `Bearer ${await world.token('batch-agent')}` }
+      for (let i = 0; i < count; i++) await (await fetch(`${base}/api/v1/monitor`, { headers })).arrayBuffer()
+    },
+    async decideNext(effect) {
+      const bo = approver(gateway.url, await world.token('bo'))
+      const [next] = await bo.pending()
+      await bo.vote(next!.id, effect)
+    },
     async askForChange(critical) {
       const before = new Set((await pendingApprovals(gateway)).map(({ id }) => id))
       const done = changeMonitor(base, token, critical)
-      for (;;) {
-        const found = (await pendingApprovals(gateway)).find(({ id }) => !before.has(id))
-        if (found !== undefined) return { id: found.id, done }
-        await new Promise(resolve => setTimeout(resolve, 25))
-      }
+      const found = await until('the approval', async () =>
+        (await pendingApprovals(gateway)).find(({ id }) => !before.has(id)),
+      )
+      return { id: found.id, done }
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
