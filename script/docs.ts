@@ -99,6 +99,7 @@ function configurationPage(): string {
 const api = describeApi(allRoutes, version)
 const pages: Record<string, string> = {
   'docs/reference/promises.md': promisesPage(),
+  'docs/reference/permissions.md': permissionsPage(),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/events.md': eventsPage(),
   'docs/reference/configuration.md': configurationPage(),
@@ -123,3 +124,23 @@ if (process.argv.includes('--check') && stale.length > 0) {
 }
 // main.ts is imported for its list of protocols alone.
 process.exit()
+
+/** Who may call what, a line a route: a change of this page is a change of who may. */
+function permissionsPage(): string {
+  const roles = ['user', 'auditor', 'approver', 'admin'] as const
+  const rows = allRoutes
+    .map(route => {
+      const may = roles.map(role => (route.permission === 'public' || route.permission === role ? 'yes' : ''))
+      const entry = typeof route.audit === 'string' ? `\`${route.audit}\`` : 'none'
+      return `| \`${route.method} ${route.path}\` | ${route.permission === 'public' ? 'yes' : ''} | ${may.join(' | ')} | ${entry} |`
+    })
+    .sort()
+  return `# Permissions
+
+Generated from the routes. A role is asked for by name: an administrator who is no auditor reads no log.
+
+| route | nobody | ${roles.join(' | ')} | entry |
+| --- | --- | --- | --- | --- | --- | --- |
+${rows.join('\n')}
+`
+}
