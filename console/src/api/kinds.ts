@@ -58,6 +58,17 @@ export const kindSets = {
       'pruned',
     ],
   },
+  detections: {
+    label: 'Detections',
+    kinds: [
+      'detection.surge_found',
+      'detection.volume_found',
+      'detection.first_use_found',
+      'detection.off_hours_found',
+      'detection.denial_streak_found',
+      'detection.silence_found',
+    ],
+  },
   readings: { label: 'Readings', kinds: ['recording.read', 'audit.read'] },
   everything: { label: 'Everything', kinds: [] },
 } as const satisfies Readonly<Record<string, { label: string; kinds: readonly string[] }>>

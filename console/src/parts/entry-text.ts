@@ -22,6 +22,8 @@ export function entryDetail(entry: EntryView): string {
     return [word(entry['operation']), word(approval?.approvers?.join(', '))]
       .filter(each => each !== '')
       .join(' · ')
+  const detection = entry['detection'] as { readonly words?: unknown } | undefined
+  if (detection !== undefined) return word(detection.words)
   const told = ['detail', 'reason', 'name', 'purpose', 'summary', 'what', 'change', 'sink', 'by'].map(key =>
     word(entry[key]),
   )

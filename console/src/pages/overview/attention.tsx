@@ -19,9 +19,12 @@ const loud = [
   'export.held',
   'checkpoint.unwitnessed',
   'disk.crossed',
-  'detection.surge',
-  'detection.first_use',
-  'detection.silence',
+  'detection.surge_found',
+  'detection.volume_found',
+  'detection.first_use_found',
+  'detection.off_hours_found',
+  'detection.denial_streak_found',
+  'detection.silence_found',
 ].join(',')
 
 /** What was denied, refused, or is out of the usual. */
