@@ -19,7 +19,7 @@ import { Answer, type Ended } from './answer.ts'
 import type { Host } from './host.ts'
 import { StatementMask } from './masks.ts'
 import type { Column, Report } from './messages.ts'
-import { denied, faulted } from './refusal.ts'
+import { denied, faulted, sqlStates } from './refusal.ts'
 import type { Round } from './round.ts'
 import type { Unit } from './unit.ts'
 
@@ -228,12 +228,10 @@ export class StatementExchange implements Exchange {
   #fail(report: Report, entry: EntryRef | undefined): void {
     this.#quiet()
     const { problem } = this.#run.unit
-    const hint = entry === undefined ? {} : { hint: `entry ${entry.id}.` }
-    this.#run.round.fail(
-      problem === undefined
-        ? report
-        : { severity: 'ERROR', code: problem.code, message: problem.message, ...hint },
-    )
+    // What does not parse is told as the server would tell it; its entry is found by the session.
+    const plain = entry === undefined || problem?.code === sqlStates.syntax
+    const hint = plain ? {} : { hint: `entry ${entry.id}.` }
+    this.#run.round.fail(problem === undefined ? report : { severity: 'ERROR', ...problem, ...hint })
     this.#run.round.done(this.#index)
   }
 

@@ -13,6 +13,8 @@ export interface Unjudged {
   readonly problem: string
   /** SQLSTATE. */
   readonly code: string
+  /** Where in the text, in characters from 1. */
+  readonly position?: number
 }
 
 export type Judged = { readonly statements: readonly Judgement[] } | Unjudged
@@ -73,7 +75,8 @@ function parse(text: string, bytes: Buffer): Judged {
       return { problem: 'the statement is nested too deep', code: sqlStates.tooLong }
     // The words of the parser hold what stands at the place of the mistake: it is the client's own text.
     const words = error instanceof Error ? error.message : 'it can not be parsed'
-    return { problem: words, code: sqlStates.syntax }
+    const at = (error as { sqlDetails?: { cursorPosition?: number } }).sqlDetails?.cursorPosition ?? -1
+    return { problem: words, code: sqlStates.syntax, ...(at < 0 ? {} : { position: at + 1 }) }
   }
 }
 

@@ -43,6 +43,9 @@ type Node = Readonly<Record<string, unknown>>
 
 const mostDepth = 1200
 
+/** Parts of statements that are called statements: the body of a function in SQL, what identifies a table's rows. */
+const parts: ReadonlySet<string> = new Set(['ReturnStmt', 'ReplicaIdentityStmt'])
+
 /** Functions that reach out of the database or end other people's work. */
 const graveFunctions =
   /^(?:pg_read_(?:binary_)?file|pg_ls_.*|pg_stat_file|lo_import|lo_export|pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_rotate_logfile.*|pg_file_.*|pg_logdir_ls|dblink.*|pg_promote|pg_switch_wal|pg_create_.*|pg_drop_.*|pg_replication_.*|pg_logical_.*|pg_backup_.*|pg_start_backup|pg_stop_backup|pg_wal_replay_.*|.*_to_xml.*|pg_log_backend_memory_contexts|pg_stat_reset.*|binary_upgrade_.*|plpgsql_call_handler)$/
@@ -133,7 +136,7 @@ class Walker {
   }
 
   #visit(tag: string, node: Node, outer: Names): void {
-    if (tag.endsWith('Stmt')) this.#operation(tag, node)
+    if (tag.endsWith('Stmt') && !parts.has(tag)) this.#operation(tag, node)
     let names = outer
     let rest = node
     if (node['withClause'] !== undefined) {

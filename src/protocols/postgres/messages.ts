@@ -11,6 +11,8 @@ export interface Report {
   readonly message: string
   readonly detail?: string
   readonly hint?: string
+  /** Of a mistake in the statement, in characters from 1. */
+  readonly position?: number
 }
 
 export function errorResponse(report: Report): Buffer {
@@ -21,10 +23,11 @@ export function noticeResponse(report: Report): Buffer {
   return message('N', reportPayload(report))
 }
 
-function reportPayload({ severity, code, message: text, detail, hint }: Report): Buffer {
+function reportPayload({ severity, code, message: text, detail, hint, position }: Report): Buffer {
   const fields: string[] = [`S${severity}`, `V${severity}`, `C${code}`, `M${text}`]
   if (detail !== undefined) fields.push(`D${detail}`)
   if (hint !== undefined) fields.push(`H${hint}`)
+  if (position !== undefined) fields.push(`P${position}`)
   return Buffer.from(`${fields.map(field => field.replaceAll('\0', '')).join('\0')}\0\0`, 'utf8')
 }
 

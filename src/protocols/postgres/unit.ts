@@ -11,6 +11,8 @@ export interface Problem {
   /** SQLSTATE. */
   readonly code: string
   readonly message: string
+  /** Where in the text, in characters from 1: told for mistakes of the text itself. */
+  readonly position?: number
 }
 
 /** One execution of one statement. */
@@ -44,8 +46,9 @@ const nothing: Judgement = {
 }
 
 /** What could not be judged is an action too: it is refused, and the log says so. */
-export function unjudgedUnit(text: string, { problem, code }: Unjudged): Unit {
-  return { judgement: { ...nothing, text }, maxRows: 0, problem: { code, message: problem } }
+export function unjudgedUnit(text: string, { problem: message, code, position }: Unjudged): Unit {
+  const problem = { code, message, ...(position === undefined ? {} : { position }) }
+  return { judgement: { ...nothing, text }, maxRows: 0, problem }
 }
 
 /**
