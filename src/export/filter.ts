@@ -1,6 +1,7 @@
 import type { Entry } from '../audit/events.ts'
 import type { SinkConfig } from '../config/sinks.ts'
 import { compileGlobs } from '../policy/glob.ts'
+import { humanFacts } from './datadog-events/index.ts'
 import { describe } from './words.ts'
 
 /** Whether a sink gets an entry. */
@@ -10,8 +11,8 @@ export type Filter = (entry: Entry) => boolean
  * A sink's `filter`, all conditions of which must hold. Undefined where everything is wanted, so that a sink without a
  * filter parses nothing for it. An entry that concerns no connection is in no list of connections.
  */
-export function filterOf({ filter }: Pick<SinkConfig, 'filter'>): Filter | undefined {
-  const { kinds, except, connections, outcomes } = filter
+export function filterOf({ filter, type }: Pick<SinkConfig, 'filter' | 'type'>): Filter | undefined {
+  const { kinds = kindsOf[type], except, connections, outcomes } = filter
   const conditions: Filter[] = []
   if (kinds !== undefined) conditions.push(({ kind }) => isOneOf(kinds, kind))
   if (except.length > 0) conditions.push(({ kind }) => !isOneOf(except, kind))
@@ -25,6 +26,9 @@ export function filterOf({ filter }: Pick<SinkConfig, 'filter'>): Filter | undef
   }
   return conditions.length === 0 ? undefined : entry => conditions.every(holds => holds(entry))
 }
+
+/** Of a sink that is not for everything, where its configuration names no kinds. */
+const kindsOf: Partial<Record<SinkConfig['type'], readonly string[]>> = { 'datadog-events': humanFacts }
 
 function isOneOf(patterns: readonly string[], kind: string): boolean {
   return patterns.includes(kind) || patterns.includes(`${kind.split('.')[0]}.*`)

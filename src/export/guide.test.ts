@@ -29,6 +29,17 @@ test("the guide's configuration is a valid one", async () => {
   )
 })
 
+test('every list of sinks in the guide is a valid one', async () => {
+  const guide = await readFile(new URL('../../docs/guides/export.md', import.meta.url), 'utf8')
+  const blocks = [...guide.matchAll(/```yaml\n(sinks:[\s\S]*?)```/g)]
+  assert.ok(blocks.length >= 3)
+  const types = blocks.flatMap(([, text]) =>
+    sinksSection.parse((parse(text!) as { sinks: unknown }).sinks).map(({ type }) => type),
+  )
+  for (const type of ['datadog-events', 'otlp', 'splunk', 'elasticsearch', 'syslog', 's3'] as const)
+    assert.ok(types.includes(type), type)
+})
+
 const mistakes: [string, object][] = [
   ['a plain key', { api_key: '0123456789abcdef0123456789abcdef' }],
   ['a key over plain HTTP', { intake_url: 'http://intake.example.com/api/v2/logs' }],

@@ -7,6 +7,14 @@ import type { SinkConfig, SinkConfigOf } from '../config/sinks.ts'
 import { createDatadogSink, intakeUrl } from './datadog/index.ts'
 import { createFileSink } from './file/file-sink.ts'
 import { createStreamSink } from './file/stream-sink.ts'
+import {
+  datadogEventsFrom,
+  elasticsearchFrom,
+  otlpFrom,
+  s3From,
+  splunkFrom,
+  syslogFrom,
+} from './siem-kinds.ts'
 import type { Sink } from './sink.ts'
 import { createWebhookSink } from './webhook/index.ts'
 
@@ -30,6 +38,18 @@ export function createSink(config: SinkConfig, context: SinkContext): Sink {
         path: context.resolvePath(config.path),
         rotateAt: config.rotate_at,
       })
+    case 'datadog-events':
+      return datadogEventsFrom(config, context)
+    case 'elasticsearch':
+      return elasticsearchFrom(config, context)
+    case 'otlp':
+      return otlpFrom(config, context)
+    case 's3':
+      return s3From(config, context)
+    case 'splunk':
+      return splunkFrom(config, context)
+    case 'syslog':
+      return syslogFrom(config, context)
     case 'stdout':
       return createStreamSink({ name: config.name, stream: process.stdout })
     case 'webhook': {

@@ -37,6 +37,11 @@ async function deadLetters(sink: string, _: unknown, command: Command): Promise<
   for (const letter of letters) printJson(letter)
 }
 
+async function deadLetter(this: Command, sink: string, index: string): Promise<void> {
+  const path = `/export/${encodeURIComponent(sink)}/dead-letters/${encodeURIComponent(index)}`
+  printJson(await (await connect(globals(this))).call(path))
+}
+
 async function resend(this: Command, sink: string, index: string): Promise<void> {
   const path = `/export/${encodeURIComponent(sink)}/dead-letters/${encodeURIComponent(index)}/resend`
   const result = await (await connect(globals(this))).call<{ accepted: boolean; detail?: string }>(path, {
@@ -66,6 +71,10 @@ export function exportCommand(program: Command): void {
     .command('dead-letters <sink>')
     .description('Records that the sink would not take')
     .action(deadLetters)
+  shipping
+    .command('dead-letter <sink> <index>')
+    .description('One of them: why, the entry, and the event as it would be sent now')
+    .action(deadLetter)
   shipping.command('resend <sink> <index>').description('Send a dead letter once more').action(resend)
   shipping
     .command('backfill <sink>')

@@ -1,11 +1,29 @@
 /** A far end on HTTP with the faults of a real network, for sinks that have no practice server of their own. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gunzipSync } from 'node:zlib'
 import type { Fault } from '../contract.ts'
 
 export interface Taken {
+  readonly method: string
+  readonly path: string
   readonly headers: IncomingMessage['headers']
+  /** Uncompressed. */
   readonly body: Buffer
+}
+
+export interface Reply {
+  readonly status: number
+  readonly body?: string | Buffer
+}
+
+export interface FarEndManners {
+  /** What is answered to something that was taken; default: 204. */
+  readonly accept?: (taken: Taken) => Reply
+  /** What is answered where something poisonous is in it, and nothing is taken; default: 400. */
+  readonly poison?: (taken: Taken) => Reply
+  /** A call that brings nothing, such as a question; undefined: it is none. */
+  readonly aside?: (taken: Taken) => Reply | undefined
 }
 
 export interface HttpFarEnd {
@@ -17,8 +35,12 @@ export interface HttpFarEnd {
 }
 
 /** `countOf` gives the number of events in a body, for the fault `small`. */
-export async function startHttpFarEnd(countOf: (body: Buffer) => number): Promise<HttpFarEnd> {
+export async function startHttpFarEnd(
+  countOf: (body: Buffer) => number,
+  manners: FarEndManners = {},
+): Promise<HttpFarEnd> {
   const taken: Taken[] = []
+  let calls = 0
   const slow = new Set<NodeJS.Timeout>()
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
@@ -39,15 +61,39 @@ export async function startHttpFarEnd(countOf: (body: Buffer) => number): Promis
     },
   }
 
-  function answer(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
-    const take = (): void => void taken.push({ headers: request.headers, body })
-    const say = (status: number, headers: Record<string, string> = {}): void => {
-      response.writeHead(status, headers).end()
+  function answer(request: IncomingMessage, response: ServerResponse, sent: Buffer): void {
+    const { headers, url: path = '', method = '' } = request
+    const body = headers['content-encoding'] === 'gzip' || path.endsWith('.gz') ? gunzipSync(sent) : sent
+    const arrived: Taken = { method, path, headers, body }
+    const take = (): void => void taken.push(arrived)
+    const say = (status: number, more: Record<string, string> = {}, text?: string | Buffer): void => {
+      response.writeHead(status, more).end(text)
     }
+    const accept = (): void => {
+      take()
+      const reply = manners.accept?.(arrived) ?? { status: 204 }
+      say(reply.status, {}, reply.body)
+    }
+    const aside = manners.aside?.(arrived)
+    const talking = far.fault === undefined || far.fault === 'poison' || far.fault === 'small'
+    if (aside !== undefined && talking) return say(aside.status, {}, aside.body)
+    calls++
     switch (far.fault) {
       case undefined:
+        return accept()
+      case 'storm':
+        return calls % 4 === 0 ? accept() : say(calls % 2 === 0 ? 429 : 503, { 'retry-after': '0' })
+      case 'half-closed':
+        // Takes everything, ends its side, and never says a word.
         take()
-        return say(204)
+        return void request.socket.end()
+      case 'reset-after-head': {
+        take()
+        const reply = manners.accept?.(arrived) ?? { status: 202 }
+        response.writeHead(reply.status, { 'content-length': 1000 })
+        response.write('{', () => request.socket.destroy())
+        return
+      }
       case 'down':
         return void request.socket.destroy()
       case 'lost-answer':
@@ -58,13 +104,14 @@ export async function startHttpFarEnd(countOf: (body: Buffer) => number): Promis
       case 'slow':
         return void slow.add(setTimeout(() => say(503), 60_000))
       case 'poison':
-        if (body.includes('poison')) return say(400)
-        take()
-        return say(204)
+        if (body.includes('poison')) {
+          const reply = manners.poison?.(arrived) ?? { status: 400 }
+          return say(reply.status, {}, reply.body)
+        }
+        return accept()
       case 'small':
         if (countOf(body) > 10) return say(413)
-        take()
-        return say(204)
+        return accept()
       case 'refusing':
         return say(401)
     }
