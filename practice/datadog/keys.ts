@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { CredentialKind } from '../../src/protocols/http/datadog/catalogue.ts'
 import { practiceApiKey } from './intake.ts'
-import { hex, type PracticeState } from './state.ts'
+import { hex, type PracticeState, uuid } from './state.ts'
 
 export interface PracticeKeys {
   readonly apiKey: string
@@ -36,6 +36,19 @@ export function mayCall(
   if (apiKey === undefined || appKey === undefined) return 401
   return isApiKey(state, apiKey) && isAppKey(state, appKey) ? undefined : 403
 }
+
+/** Id of the API key that a request came with, as the audit trail has it; undefined where it came with none of ours. */
+export function apiKeyId(
+  state: PracticeState,
+  from: { readonly headers: IncomingHttpHeaders; readonly query: URLSearchParams },
+): string | undefined {
+  const key = header(from.headers, 'dd-api-key') ?? from.query.get('api_key') ?? undefined
+  if (key === practiceKeys.apiKey) return practiceKeyId
+  return [...state.apiKeys.values()].find(each => each.secret === key)?.id
+}
+
+/** Of the organisation's own key, which is in no list. */
+export const practiceKeyId = uuid('practice api key')
 
 /** Whether this API key is one of the organisation's, those made since included. */
 export function isApiKey(state: PracticeState, key: string): boolean {

@@ -7,16 +7,18 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findOperation } from '../../src/protocols/http/datadog/catalogue.ts'
 import { type Intake, LogsIntake } from './intake.ts'
-import { isApiKey, mayCall, type PracticeKeys, practiceKeys } from './keys.ts'
+import { apiKeyId, isApiKey, mayCall, type PracticeKeys, practiceKeys } from './keys.ts'
 import { type Answer, type Operations, Refusal } from './operation.ts'
 import { dashboards } from './operations/dashboards.ts'
 import { events } from './operations/events.ts'
 import { keys as keyOperations } from './operations/keys.ts'
+import { logConfig } from './operations/log-config.ts'
 import { logs } from './operations/logs.ts'
 import { metrics } from './operations/metrics.ts'
 import { monitors } from './operations/monitors.ts'
 import { others } from './operations/others.ts'
 import { people } from './operations/people.ts'
+import { security } from './operations/security.ts'
 import { seededState } from './seed.ts'
 import type { PracticeState } from './state.ts'
 import { listen, readBody, sendJson, stop, TooLarge } from './wire.ts'
@@ -25,11 +27,13 @@ const operations: Operations = {
   ...dashboards,
   ...events,
   ...keyOperations,
+  ...logConfig,
   ...logs,
   ...metrics,
   ...monitors,
   ...others,
   ...people,
+  ...security,
 }
 
 /** One request as it arrived, credentials included: for assertions. */
@@ -164,7 +168,28 @@ class Practice {
       response.write(half, () => request.socket.destroy())
       return
     }
+    this.#noteAudit(request, url, answer.status)
     sendJson(response, answer.status, { ...answer, headers })
+  }
+
+  /** As Datadog's audit trail has a request: who, with which key, from where. */
+  #noteAudit(request: IncomingMessage, url: URL, status: number): void {
+    const { auditTrail, users, currentUser } = this.state
+    const key = apiKeyId(this.state, { headers: request.headers, query: url.searchParams })
+    const user = users.get(currentUser)
+    const { method = '' } = request
+    auditTrail.push({
+      timestamp: this.state.now(),
+      message: `${method} request made to ${url.pathname} by ${user?.email ?? 'nobody'} with response ${status}`,
+      action: 'accessed',
+      auth_method: 'API_AND_APP_KEY',
+      evt: { name: 'Request', actor: { type: 'USER' } },
+      http: { method, status_code: status, url_details: { path: url.pathname, host: url.host } },
+      network: { client: { ip: (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '') } },
+      usr: { id: user?.id, uuid: user?.id, email: user?.email },
+      ...(key === undefined ? {} : { metadata: { api_key: { id: key } } }),
+    })
+    if (auditTrail.length > 10_000) auditTrail.shift()
   }
 
   #perform(

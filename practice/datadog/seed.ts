@@ -1,5 +1,6 @@
 /** A small organisation to practise on: a shop with a few services, the people who run it, and secrets to mask. */
 import { hex, PracticeState, uuid } from './state.ts'
+import { mainIndex, nodePipeline } from './operations/log-config.ts'
 import type { Json } from './wire.ts'
 
 const permissions: readonly (readonly [string, string, string])[] = [
@@ -42,6 +43,9 @@ export function seededState(now: () => number): PracticeState {
   seedMonitors(state)
   seedIntegrations(state)
   seedTelemetry(state)
+  state.logIndexes.set('main', mainIndex())
+  const pipeline = nodePipeline()
+  state.logPipelines.set(pipeline.id, pipeline)
   return state
 }
 

@@ -78,6 +78,16 @@ export class PracticeState {
   /** Logs that were there before anybody sent one; those sent are in `intake.logs`. */
   readonly seededLogs: Json[] = []
   readonly events: Json[] = []
+  readonly logPipelines = new Map<string, Json>()
+  /** In their order: a log goes to the first that takes it. */
+  readonly logIndexes = new Map<string, Json>()
+  /** Names that no index may have again. */
+  readonly deletedLogIndexes = new Set<string>()
+  readonly logArchives = new Map<string, Json>()
+  readonly logMetrics = new Map<string, Json>()
+  readonly securityRules = new Map<string, Json>()
+  /** Datadog's own record of who called its API; at most the last 10,000 calls. */
+  readonly auditTrail: Json[] = []
   readonly points: MetricPoint[] = []
   /** The user whose keys are used. */
   currentUser = ''

@@ -1,5 +1,6 @@
 import type { SubjectFacts } from '../model/subject.ts'
-import { paint, paintOutcome, relativeTime } from './output.ts'
+import { changeLines } from './change-text.ts'
+import { paint, paintOutcome, relativeTime, visible } from './output.ts'
 
 /** An approval as the API shows it. */
 export interface ApprovalView {
@@ -114,10 +115,7 @@ const kinds = { create: 'This creates', update: 'This changes', delete: 'This de
 function changesText({ preview, on_change: onChange }: ApprovalView): string[] {
   if (preview === undefined) return []
   const out = ['', `  ${kinds[preview.kind]}`]
-  for (const { path, before, after } of preview.changes) {
-    if (before !== undefined) out.push(paint('red', `    - ${visible(path)}: ${valueOf(before)}`))
-    if (after !== undefined) out.push(paint('green', `    + ${visible(path)}: ${valueOf(after)}`))
-  }
+  out.push(...changeLines(preview.changes).map(line => `    ${line}`))
   if (preview.changes.length === 0) out.push(paint('dim', '    nothing: the resource is that way already'))
   if (preview.cut) out.push(paint('dim', '    … and more, see the request'))
   if (onChange !== undefined && preview.kind !== 'create') {
@@ -141,20 +139,4 @@ function requestText({ request, digest }: ApprovalView): string[] {
 function json(name: string, value: unknown): string[] {
   const lines = JSON.stringify(value, null, 2).split('\n')
   return [paint('dim', `    ${name}`), ...lines.map(line => `    ${visible(line)}`)]
-}
-
-function valueOf(value: unknown): string {
-  const text = visible(JSON.stringify(value))
-  return text.length > 200 ? `${text.slice(0, 199)}…` : text
-}
-
-/**
- * Shows what would otherwise act on the terminal or hide: escape sequences, line ends, direction marks. All of this
- * text may be an agent's, written for the eyes of the person who is to approve it.
- */
-export function visible(text: string): string {
-  return text.replaceAll(
-    /[\p{C}\p{Zl}\p{Zp}]/gu,
-    each => `\\u{${each.codePointAt(0)!.toString(16).padStart(4, '0')}}`,
-  )
 }

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   identities: async () => (await import('./commands/identities.ts')).identitiesCommand,
   budgets: async () => (await import('./commands/budgets.ts')).budgetsCommand,
   export: async () => (await import('./commands/export.ts')).exportCommand,
+  datadog: async () => (await import('./commands/datadog.ts')).datadogCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
 }
 const aliases: Readonly<Record<string, string>> = { logout: 'login', whoami: 'login' }

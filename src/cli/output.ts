@@ -74,3 +74,14 @@ export function relativeTime(iso: string, now = Date.now()): string {
     size < 90 ? `${size} s` : size < 5400 ? `${Math.round(size / 60)} min` : `${Math.round(size / 3600)} h`
   return seconds >= 0 ? `in ${text}` : `${text} ago`
 }
+
+/**
+ * Shows what would otherwise act on the terminal or hide: escape sequences, line ends, direction marks. All of this
+ * text may be an agent's, written for the eyes of the person who is to approve it.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    each => `\\u{${each.codePointAt(0)!.toString(16).padStart(4, '0')}}`,
+  )
+}

@@ -3,6 +3,7 @@ import type { Lease } from '../credentials/lease.ts'
 import type { GatewayError } from '../errors.ts'
 import type { Masker } from '../masking/masker.ts'
 import type { Action } from '../model/action.ts'
+import type { FieldChange } from '../model/compare.ts'
 import type { Decision, Obligations } from '../model/decision.ts'
 import type { Recorder } from '../recording/recorder.ts'
 
@@ -31,15 +32,9 @@ export interface Patience {
   readonly then: 'poll' | 'resubmit'
 }
 
-/** One field that an action would change, masked; absent on one side: added or removed. */
-export interface FieldChange {
-  readonly path: string
-  readonly before?: unknown
-  readonly after?: unknown
-}
-
 export interface ActionPreview {
   readonly kind: 'create' | 'update' | 'delete'
+  /** Masked. */
   readonly changes: readonly FieldChange[]
   /** True where there were more changes than are listed. */
   readonly cut: boolean

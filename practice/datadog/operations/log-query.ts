@@ -1,4 +1,8 @@
-/** A small part of Datadog's search syntax: words, `key:value`, `@attribute:value`, `-` before each, `*` at an end. */
+/**
+ * Datadog's search syntax for logs: words and phrases of the message, `tag:value`, `@attribute:value`, `*` and `?`,
+ * `AND`, `OR`, `NOT` and `-`, parentheses around terms and around values, `[1 TO 5]`, `{1 TO 5}`, `>`, `<=`. Values of
+ * attributes and tags are compared as they are written, words of the message in any case.
+ */
 import type { Json } from '../wire.ts'
 
 /** A log as searches see it. */
@@ -52,30 +56,208 @@ export function searchable(
   }
 }
 
-/** Whether the log matches every term. */
-export function matches(log: SearchedLog, query: string): boolean {
-  const terms = query.match(/-?(?:[@\w.]+:)?(?:"[^"]*"|[^\s"]+)/g) ?? []
-  return terms.every(term => {
-    if (term === '*' || term === 'AND') return true
-    const negated = term.startsWith('-')
-    return holds(log, negated ? term.slice(1) : term) !== negated
-  })
+export type Predicate = (log: SearchedLog) => boolean
+
+/** The query as a function. Throws SyntaxError where it is none. */
+export function parseLogQuery(query: string): Predicate {
+  const parser = new Parser(query)
+  const predicate = parser.either()
+  parser.end()
+  return predicate
 }
 
-function holds(log: SearchedLog, term: string): boolean {
-  const colon = term.startsWith('"') ? -1 : term.indexOf(':')
-  if (colon < 0) return like(log.message, `*${unquoted(term)}*`)
-  const key = term.slice(0, colon)
-  const pattern = unquoted(term.slice(colon + 1))
-  if (key.startsWith('@')) return like(String(valueAt(log.attributes, key.slice(1)) ?? ''), pattern)
-  const own: Record<string, string> = {
-    host: log.host,
-    service: log.service,
-    source: log.source,
-    status: log.status,
+/** Whether the log is what the query asks for. */
+export function matches(log: SearchedLog, query: string): boolean {
+  return parseLogQuery(query)(log)
+}
+
+const anything: Predicate = () => true
+/** What a word or value ends at. */
+const wordPattern = /(?:\\.|[^\s()"\\])+/y
+
+class Parser {
+  readonly #text: string
+  #at = 0
+  #depth = 0
+
+  constructor(text: string) {
+    this.#text = text
   }
-  if (key in own) return like(own[key]!, pattern)
-  return log.tags.some(tag => like(tag, `${key}:${pattern}`))
+
+  either(): Predicate {
+    const parts = [this.#all()]
+    while (this.#word('OR')) parts.push(this.#all())
+    return parts.length === 1 ? parts[0]! : log => parts.some(part => part(log))
+  }
+
+  end(): void {
+    this.#space()
+    if (this.#at < this.#text.length) throw new SyntaxError(`unexpected ${this.#text.slice(this.#at)}`)
+  }
+
+  #all(): Predicate {
+    const parts: Predicate[] = []
+    for (;;) {
+      this.#space()
+      const next = this.#text[this.#at]
+      if (next === undefined || next === ')' || this.#ahead('OR')) break
+      if (this.#word('AND')) continue
+      parts.push(this.#one())
+    }
+    if (parts.length === 0) return anything
+    return parts.length === 1 ? parts[0]! : log => parts.every(part => part(log))
+  }
+
+  #one(): Predicate {
+    if (this.#take('-') || this.#word('NOT')) {
+      this.#space()
+      const inner = this.#one()
+      return log => !inner(log)
+    }
+    if (this.#take('(')) return this.#grouped(() => this.either())
+    const key = this.#match(/[@\w./-]+:/y)?.slice(0, -1)
+    if (key === undefined) return freeText(this.#value())
+    const of = valuesOf(key)
+    if (this.#take('(')) return this.#grouped(() => this.#values(of))
+    return this.#comparison(of)
+  }
+
+  #grouped<T>(read: () => T): T {
+    if (++this.#depth > 100) throw new SyntaxError('too deep')
+    const inner = read()
+    this.#space()
+    if (!this.#take(')')) throw new SyntaxError('a parenthesis is not closed')
+    this.#depth--
+    return inner
+  }
+
+  /** `(a OR b)` after a key. */
+  #values(of: Values): Predicate {
+    const parts: Predicate[] = []
+    do {
+      this.#space()
+      parts.push(this.#comparison(of))
+    } while (this.#word('OR'))
+    return log => parts.some(part => part(log))
+  }
+
+  #comparison(of: Values): Predicate {
+    const range = this.#match(/[[{]\s*\S+\s+TO\s+[^\s\]}]+\s*[\]}]/y)
+    if (range !== undefined) return ranged(of, range)
+    const sign = this.#match(/>=|<=|>|</y)
+    const wanted = this.#value()
+    if (sign !== undefined) return compared(of, sign, wanted.text)
+    return log => of(log).some(value => wanted.is(value))
+  }
+
+  #value(): Pattern {
+    const quoted = this.#match(/"(?:\\.|[^"\\])*"/y)
+    if (quoted !== undefined) return exactly(quoted.slice(1, -1).replaceAll(/\\(.)/g, '$1'))
+    const word = this.#match(wordPattern)
+    if (word === undefined) throw new SyntaxError(`a value is missing at ${this.#at}`)
+    return pattern(word)
+  }
+
+  #word(word: string): boolean {
+    this.#space()
+    if (!this.#ahead(word)) return false
+    this.#at += word.length
+    return true
+  }
+
+  #ahead(word: string): boolean {
+    const after = this.#text[this.#at + word.length]
+    return this.#text.startsWith(word, this.#at) && (after === undefined || /[\s()]/.test(after))
+  }
+
+  #take(text: string): boolean {
+    if (!this.#text.startsWith(text, this.#at)) return false
+    this.#at += text.length
+    return true
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at
+    const found = pattern.exec(this.#text)?.[0]
+    if (found !== undefined) this.#at += found.length
+    return found
+  }
+
+  #space(): void {
+    this.#match(/\s*/y)
+  }
+}
+
+interface Pattern {
+  readonly text: string
+  is(value: string): boolean
+}
+
+function exactly(text: string): Pattern {
+  return { text, is: value => value === text }
+}
+
+/** A word with `*` for any characters and `?` for one, unless they are escaped. */
+function pattern(word: string): Pattern {
+  if (word === '*') return { text: word, is: value => value !== '' }
+  const parts: readonly string[] = word.match(/\\.|\*|\?|[^\\*?]+|\\$/g) ?? []
+  const plain = (part: string) => part.replace(/^\\(.)/, '$1')
+  if (!parts.includes('*') && !parts.includes('?')) return exactly(parts.map(plain).join(''))
+  const source = parts.map(part =>
+    part === '*' ? '.*' : part === '?' ? '.' : plain(part).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'),
+  )
+  const whole = new RegExp(`^${source.join('')}$`, 's')
+  return { text: word, is: value => whole.test(value) }
+}
+
+function freeText({ text }: Pattern): Predicate {
+  if (text === '*') return anything
+  const inside = pattern(`*${text.toLowerCase()}*`)
+  return log => inside.is(log.message.toLowerCase())
+}
+
+function compared(of: Values, sign: string, text: string): Predicate {
+  const limit = Number(text)
+  const holds: Readonly<Record<string, (value: number) => boolean>> = {
+    '>': value => value > limit,
+    '>=': value => value >= limit,
+    '<': value => value < limit,
+    '<=': value => value <= limit,
+  }
+  return log => of(log).some(value => value !== '' && holds[sign]!(Number(value)))
+}
+
+function ranged(of: Values, range: string): Predicate {
+  const [low, high] = range
+    .slice(1, -1)
+    .trim()
+    .split(/\s+TO\s+/) as [string, string]
+  const from = low === '*' ? anything : compared(of, range.startsWith('[') ? '>=' : '>', low)
+  const to = high === '*' ? anything : compared(of, range.endsWith(']') ? '<=' : '<', high)
+  return log => from(log) && to(log)
+}
+
+/** What a log has under a key: none, one, or several where it is a list or a tag. */
+export type Values = (log: SearchedLog) => readonly string[]
+
+export function valuesOf(key: string): Values {
+  if (key.startsWith('@')) {
+    const path = key.slice(1)
+    return log => texts(valueAt(log.attributes, path))
+  }
+  if (key === 'host' || key === 'service' || key === 'source' || key === 'status') return log => [log[key]]
+  const prefix = `${key.toLowerCase()}:`
+  return log =>
+    log.tags
+      .map(tag => tag.toLowerCase())
+      .filter(tag => tag.startsWith(prefix))
+      .map(tag => tag.slice(prefix.length))
+}
+
+function texts(value: unknown): string[] {
+  if (value === undefined || value === null) return []
+  if (Array.isArray(value)) return value.flatMap(texts)
+  return typeof value === 'object' ? [] : [String(value)]
 }
 
 /** The value at a dotted path. */
@@ -86,17 +268,4 @@ export function valueAt(from: Json, path: string): unknown {
     value = (value as Json)[name]
   }
   return value
-}
-
-function unquoted(text: string): string {
-  return text.startsWith('"') ? text.slice(1, -1) : text
-}
-
-function like(value: string, pattern: string): boolean {
-  const [wanted, held] = [pattern.toLowerCase(), value.toLowerCase()]
-  const core = wanted.replace(/^\*/, '').replace(/\*$/, '')
-  if (wanted === '*') return held !== ''
-  if (wanted.startsWith('*') && wanted.endsWith('*')) return held.includes(core)
-  if (wanted.startsWith('*')) return held.endsWith(core)
-  return wanted.endsWith('*') ? held.startsWith(core) : held === core
 }

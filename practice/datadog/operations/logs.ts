@@ -10,7 +10,8 @@ import {
 } from '../operation.ts'
 import { hex } from '../state.ts'
 import type { Json } from '../wire.ts'
-import { matches, searchable, type SearchedLog, valueAt } from './log-query.ts'
+import { aggregate, type Compute, isAggregation } from './log-analytics.ts'
+import { type Predicate, parseLogQuery, searchable, type SearchedLog } from './log-query.ts'
 
 interface Search {
   readonly query: string
@@ -34,10 +35,36 @@ function everything({ state, intake }: Call): SearchedLog[] {
 }
 
 function found(call: Call, search: Search): SearchedLog[] {
+  const isWanted = predicateOf(search.query)
   const all = everything(call).filter(
-    log => log.time >= search.from && log.time <= search.to && matches(log, search.query),
+    log => log.time >= search.from && log.time <= search.to && isWanted(log),
   )
   return all.toSorted((a, b) => (search.oldestFirst ? a.time - b.time : b.time - a.time))
+}
+
+function predicateOf(query: string): Predicate {
+  try {
+    return parseLogQuery(query)
+  } catch (error) {
+    throw new Refusal(400, `Invalid query: ${(error as Error).message}`)
+  }
+}
+
+/** Records of other trails that are searched like logs, newest first. */
+export function searchLogs(
+  records: readonly Json[],
+  now: number,
+  search: { readonly query: string; readonly from: unknown; readonly to: unknown },
+): Json[] {
+  const isWanted = predicateOf(search.query)
+  const from = timeOf(search.from, now - hour, now)
+  const to = timeOf(search.to, now, now)
+  return records
+    .filter(record => {
+      const log = searchable(record, { id: '', time: now })
+      return log.time >= from && log.time <= to && isWanted(log)
+    })
+    .toReversed()
 }
 
 /** ISO 8601, epoch milliseconds, `now`, or date math such as `now-15m`. */
@@ -145,46 +172,22 @@ export const logs: Operations = {
       limit: 0,
       offset: 0,
     })
-    const facets = listOf(sent['group_by']).map(each => textOf(objectOf(each), 'facet'))
+    const groups = listOf(sent['group_by']).map(each => {
+      const { facet, limit } = objectOf(each)
+      return { facet: String(facet), ...(typeof limit === 'number' ? { limit } : {}) }
+    })
     const computes =
       sent['compute'] === undefined ? [{ aggregation: 'count' }] : listOf(sent['compute']).map(objectOf)
-    const groups = Map.groupBy(all, log => JSON.stringify(facets.map(facet => facetOf(log, facet))))
-    const buckets = [...groups].map(([values, logs]) => ({
-      by: Object.fromEntries(facets.map((facet, i) => [facet, (JSON.parse(values) as unknown[])[i]])),
-      computes: Object.fromEntries(computes.map((compute, i) => [`c${i}`, computed(logs, compute)])),
+    const buckets = aggregate(all, groups, computes.map(computeOf)).map(({ by, values }) => ({
+      by,
+      computes: Object.fromEntries(values.map((value, i) => [`c${i}`, value])),
     }))
     return ok({ data: { buckets }, meta: { elapsed: 9, request_id: hex('aggregate', 32), status: 'done' } })
   },
 }
 
-function facetOf(log: SearchedLog, facet: string): string {
-  if (facet.startsWith('@')) return String(valueAt(log.attributes, facet.slice(1)) ?? '')
-  const own: Record<string, string> = {
-    host: log.host,
-    service: log.service,
-    source: log.source,
-    status: log.status,
-  }
-  return own[facet] ?? log.tags.find(tag => tag.startsWith(`${facet}:`))?.slice(facet.length + 1) ?? ''
-}
-
-function computed(logs: readonly SearchedLog[], { aggregation, metric }: Json): number {
-  if (aggregation === 'count') return logs.length
-  const facet = typeof metric === 'string' ? metric : ''
-  const values = logs.map(log => facetOf(log, facet)).filter(value => value !== '')
-  if (aggregation === 'cardinality') return new Set(values).size
-  const numbers = values.map(Number).filter(Number.isFinite)
-  const sum = numbers.reduce((total, each) => total + each, 0)
-  switch (aggregation) {
-    case 'sum':
-      return sum
-    case 'avg':
-      return numbers.length === 0 ? 0 : sum / numbers.length
-    case 'min':
-      return numbers.reduce((least, each) => Math.min(least, each), Infinity)
-    case 'max':
-      return numbers.reduce((most, each) => Math.max(most, each), -Infinity)
-    default:
-      throw new Refusal(400, `Unsupported aggregation: ${String(aggregation)}`)
-  }
+function computeOf({ aggregation, metric }: Json): Compute {
+  const known = String(aggregation)
+  if (!isAggregation(known)) throw new Refusal(400, `Unsupported aggregation: ${known}`)
+  return { aggregation: known, ...(typeof metric === 'string' ? { metric } : {}) }
 }

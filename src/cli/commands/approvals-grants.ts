@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
-import { type ApprovalView, visible } from '../approval-text.ts'
+import type { ApprovalView } from '../approval-text.ts'
 import { connect } from '../client.ts'
 import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
-import { hint, paint, paintOutcome, print, printJson, relativeTime, table } from '../output.ts'
+import { hint, paint, paintOutcome, print, printJson, relativeTime, table, visible } from '../output.ts'
 
 interface GrantView {
   readonly id: string

@@ -1,12 +1,12 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
-import { approvalText, type ApprovalView, visible } from '../approval-text.ts'
+import { approvalText, type ApprovalView } from '../approval-text.ts'
 import { addConsentCommands } from './approvals-grants.ts'
 import { type ApiClient, connect, lines } from '../client.ts'
 import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
-import { hint, paint, paintOutcome, print, printJson, relativeTime, table } from '../output.ts'
+import { hint, paint, paintOutcome, print, printJson, relativeTime, table, visible } from '../output.ts'
 
 async function list(choice: { readonly all?: boolean }, command: Command): Promise<void> {
   const options = globals(command)

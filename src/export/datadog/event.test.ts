@@ -72,7 +72,7 @@ test('P7: what is older than 17 hours is sent as of now, with its true time and 
   const late = eventFor(record, now)
   assert.equal(late['timestamp'], now)
   assert.equal((late.sallyport['event'] as { time_ms: number }).time_ms, written)
-  assert.equal(late['ddtags'], 'env:prod,version:0.1.0,connection_type:datadog,late:true')
+  assert.equal(late['ddtags'], 'env:prod,version:0.1.0,connection_type:datadog,delayed:true,late:true')
 })
 
 test('a backfill says so', () => {

@@ -7,12 +7,16 @@ import type { Entry } from '../../audit/events.ts'
 import type { LogRecord } from '../record.ts'
 import type { Encoding } from '../sink.ts'
 import { actionMessage, factMessage, nameOf } from '../message.ts'
+import { delayedTag, eventSource } from './attributes.ts'
 import { type Attributes, type Budget, fit, maxAttributes } from './shape.ts'
 import { describe, ranWithConsent } from '../words.ts'
 
 /** Datadog takes a log up to 18 hours old and silently loses older ones; an hour is left for the way. */
 export const lateAfterMs = 17 * 3_600_000
 export const maxEventBytes = 64_000
+
+/** Shipped so long after it was written, an entry is tagged, so that a monitor sees that shipping is behind. */
+export const delayedAfterMs = 600_000
 
 export interface EventOptions {
   readonly service: string
@@ -67,14 +71,19 @@ export function eventOf(
   }
   const written = Date.parse(entry.time)
   const time = Number.isNaN(written) ? encoding.now : written
-  const late = encoding.now - time > lateAfterMs
+  const age = encoding.now - time
+  const late = age > lateAfterMs
   const said = describe(entry)
   const core = fit(
     {
-      ddsource: 'sallyport',
+      ddsource: eventSource,
       service: options.service,
       hostname: options.hostname,
-      ddtags: tagsOf(entry, options.tags, { late, backfill: encoding.backfill }),
+      ddtags: tagsOf(entry, options.tags, {
+        late,
+        delayed: age > delayedAfterMs && !encoding.backfill,
+        backfill: encoding.backfill,
+      }),
       timestamp: late ? encoding.now : time,
       status: said.status,
       message: entry.kind.startsWith('action.') ? actionMessage(entry) : factMessage(entry, said.phrase),
@@ -104,10 +113,11 @@ export function eventOf(
 function tagsOf(
   entry: Entry,
   tags: readonly string[],
-  marks: { readonly late: boolean; readonly backfill: boolean },
+  marks: { readonly late: boolean; readonly delayed: boolean; readonly backfill: boolean },
 ): string {
   const all = [...tags]
   if (entry.connection !== undefined) all.push(tag('connection_type', entry.connection.protocol))
+  if (marks.delayed) all.push(delayedTag)
   if (marks.late) all.push('late:true')
   if (marks.backfill) all.push('backfill:true')
   return all.join(',')
@@ -215,7 +225,7 @@ const approvalStates: Readonly<Record<string, string>> = {
 /**
  * `required` is on every event of an action that policy wanted a person for, and `state` is `approved` on the one that
  * ran with consent, so that "ran without approval" is one query on one event:
- * `@sallyport.approval.required:true @evt.outcome:success -@sallyport.approval.state:approved`.
+ * `queries.withoutApproval` in attributes.ts.
  */
 function approvalOf(entry: Entry): Attributes | undefined {
   const { approval, kind } = entry

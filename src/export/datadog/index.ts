@@ -1,5 +1,6 @@
 import type { LogRecord } from '../record.ts'
 import type { Sink, SinkEvent } from '../sink.ts'
+import { eventSource } from './attributes.ts'
 import { encodeEvent, maxEventBytes, tag } from './event.ts'
 import { type IntakeOptions, openIntake } from './http.ts'
 
@@ -65,7 +66,7 @@ function stubOf(
 ): Buffer {
   return Buffer.from(
     JSON.stringify({
-      ddsource: 'sallyport',
+      ddsource: eventSource,
       service: at.service,
       hostname: at.hostname,
       ddtags: at.tags.join(','),

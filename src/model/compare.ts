@@ -1,5 +1,11 @@
 /** A resource field by field: what a request changes of it, what is added, what is removed. Bounded, and masked before. */
-import type { FieldChange } from '../../gateway/exchange.ts'
+
+/** One field that would change; absent on one side: added or removed. */
+export interface FieldChange {
+  readonly path: string
+  readonly before?: unknown
+  readonly after?: unknown
+}
 
 const mostChanges = 64
 const mostBytes = 64 * 1024
