@@ -30,6 +30,18 @@ export function filterOf({ filter, type }: Pick<SinkConfig, 'filter' | 'type'>):
 /** Of a sink that is not for everything, where its configuration names no kinds. */
 const kindsOf: Partial<Record<SinkConfig['type'], readonly string[]>> = { 'datadog-events': humanFacts }
 
+/**
+ * Whether a sink can get entries of a kind at all: what is never shipped can't be watched at the far end. A filter by
+ * connection or outcome lets through what actions and sessions have, and nothing that has neither.
+ */
+export function shippedKinds({ filter }: Pick<SinkConfig, 'filter'>): (kind: string) => boolean {
+  const { kinds, except, connections, outcomes } = filter
+  return kind =>
+    (kinds === undefined || isOneOf(kinds, kind)) &&
+    !isOneOf(except, kind) &&
+    ((connections === undefined && outcomes === undefined) || /^(?:action|session)\./.test(kind))
+}
+
 function isOneOf(patterns: readonly string[], kind: string): boolean {
   return patterns.includes(kind) || patterns.includes(`${kind.split('.')[0]}.*`)
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import type { EventKind } from '../../audit/events.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { SinkConfigOf } from '../../config/sinks.ts'
 import { openSecret } from '../../credentials/references.ts'
@@ -10,7 +9,7 @@ import { definitionsOf, facetsByHand, savedViews } from '../../export/datadog/se
 import type { SetupOptions } from '../../export/datadog/setup/definition.ts'
 import { nameOf } from '../../export/datadog/setup/kinds.ts'
 import { carryOut, plan, planRemoval, type Step } from '../../export/datadog/setup/plan.ts'
-import { filterOf } from '../../export/export.ts'
+import { shippedKinds } from '../../export/filter.ts'
 import { protocols } from '../../main.ts'
 import { changeLines } from '../change-text.ts'
 import { exit, Failure } from '../failure.ts'
@@ -48,11 +47,10 @@ async function openPlace(choice: Choice, command: Command): Promise<Place> {
   const secret = (reference: string) => openSecret(reference, base)
   const [one, two] = [secret(sink.api_key), secret(appKey)]
   const url = (sink.api_url ?? apiUrl(sink.site)).replace(/\/+$/, '')
-  const wanted = filterOf(sink)
   return {
     api: openDatadogApi({ url, apiKey: () => one.read(), appKey: () => two.read() }),
     where: url,
-    setup: { setup: sink.setup, ships: (kind: EventKind) => wanted?.(kind) ?? true },
+    setup: { setup: sink.setup, ships: shippedKinds(sink) },
   }
 }
 
@@ -76,7 +74,9 @@ function stepName(step: Step): string {
       return `${nameOf(step.found)} (${step.found.remote})`
     case 'place-index-first':
       return `order of the indexes: ${step.names.join(', ')}`
-    default:
+    case 'keep':
+    case 'create':
+    case 'change':
       return nameOf(step.definition)
   }
 }

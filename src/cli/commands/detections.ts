@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
-import { visible } from '../approval-text.ts'
 import { connect } from '../client.ts'
 import { entryText } from '../entry-text.ts'
 import { globals } from '../globals.ts'
-import { hint, paint, print, printJson, relativeTime, table } from '../output.ts'
+import { hint, paint, print, printJson, relativeTime, table, visible } from '../output.ts'
 
 interface Choice {
   readonly identity?: string

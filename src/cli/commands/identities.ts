@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { visible } from '../approval-text.ts'
 import { connect } from '../client.ts'
 import { globals } from '../globals.ts'
-import { hint, paint, print, printJson, relativeTime, table } from '../output.ts'
+import { hint, paint, print, printJson, relativeTime, table, visible } from '../output.ts'
 
 interface Person {
   readonly issuer: string

@@ -4,7 +4,7 @@
  * by needs a facet or a measure, which no API makes: `sallyport datadog install` prints the list.
  */
 import type { EventKind } from '../../audit/events.ts'
-import type { Category, Outcome } from './words.ts'
+import type { Category, Outcome } from '../words.ts'
 
 /** `ddsource` of every event. */
 export const eventSource = 'sallyport'

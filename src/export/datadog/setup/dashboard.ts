@@ -14,7 +14,11 @@ interface Compute {
 
 const entries: Compute = { aggregation: 'cardinality', metric: at(eventId) }
 
-function search(name: string, query: string, compute: Compute, by: readonly EventAttribute[] = []): Json {
+function search(
+  name: string,
+  query: string,
+  { compute, by = [] }: { readonly compute: Compute; readonly by?: readonly EventAttribute[] },
+): Json {
   return {
     data_source: 'logs',
     name,
@@ -29,10 +33,14 @@ function widget(type: string, title: string, of: Json): Json {
   return { definition: { type, title, ...of } }
 }
 
-function value(title: string, query: string, compute: Compute, alarming = false): Json {
+function value(
+  title: string,
+  query: string,
+  { compute, alarming = false }: { readonly compute: Compute; readonly alarming?: boolean },
+): Json {
   const request = {
     response_format: 'scalar',
-    queries: [search('a', query, compute)],
+    queries: [search('a', query, { compute })],
     formulas: [{ formula: 'a' }],
     ...(alarming
       ? {
@@ -53,7 +61,7 @@ function bars(title: string, query: string, by: EventAttribute): Json {
       {
         response_format: 'timeseries',
         display_type: 'bars',
-        queries: [search('a', query, entries, [by])],
+        queries: [search('a', query, { compute: entries, by: [by] })],
         formulas: [{ formula: 'a' }],
       },
     ],
@@ -65,7 +73,7 @@ function top(title: string, query: string, by: readonly EventAttribute[]): Json 
     requests: [
       {
         response_format: 'scalar',
-        queries: [search('a', query, entries, by)],
+        queries: [search('a', query, { compute: entries, by })],
         formulas: [{ formula: 'a', limit: { count: 25, order: 'desc' } }],
       },
     ],
@@ -79,9 +87,9 @@ function targets(): Json {
       {
         response_format: 'scalar',
         queries: [
-          search('c', queries.actions, entries, by),
-          search('d', queries.actions, { aggregation: 'pc95', metric: at(duration) }, by),
-          search('m', queries.actions, { aggregation: 'sum', metric: at(masked) }, by),
+          search('c', queries.actions, { compute: entries, by }),
+          search('d', queries.actions, { compute: { aggregation: 'pc95', metric: at(duration) }, by }),
+          search('m', queries.actions, { compute: { aggregation: 'sum', metric: at(masked) }, by }),
         ],
         formulas: [
           { formula: 'c', alias: 'actions', limit: { count: 50, order: 'desc' } },
@@ -128,10 +136,15 @@ export function dashboardDefinition(): Definition {
         { name: 'identity', prefix: at(identity), defaults: ['*'] },
       ],
       widgets: [
-        value('Actions', queries.actions, entries),
-        value('Identities', queries.actions, { aggregation: 'cardinality', metric: at(identity) }),
-        value('Denied', queries.denied, entries, true),
-        value('Ran without an expected approval', queries.withoutApproval, entries, true),
+        value('Actions', queries.actions, { compute: entries }),
+        value('Identities', queries.actions, {
+          compute: { aggregation: 'cardinality', metric: at(identity) },
+        }),
+        value('Denied', queries.denied, { compute: entries, alarming: true }),
+        value('Ran without an expected approval', queries.withoutApproval, {
+          compute: entries,
+          alarming: true,
+        }),
         bars('Actions by target', queries.actions, connection),
         bars('How they ended', queries.actions, outcome),
         top('Identities', queries.actions, [identity]),

@@ -84,7 +84,7 @@ const indexes: KindOfResource = {
       .map(body => ({ kind: 'index', id: text(body['name']), remote: text(body['name']), body }))
   },
   // The name stands in the path. A limit that is no longer wanted has to be said so.
-  updateBody: ({ name: _, ...body }) =>
+  updateBody: ({ name: _name, ...body }) =>
     'daily_limit' in body ? body : { ...body, disable_daily_limit: true },
 }
 
@@ -176,7 +176,7 @@ const securityRules: KindOfResource = {
       .map(body => ({ kind: 'security-rule', id: taggedId(body), remote: text(body['id']), body }))
   },
   // Of what kind a rule is can't be changed, and is not sent.
-  updateBody: ({ type: _, ...body }) => body,
+  updateBody: ({ type: _type, ...body }) => body,
 }
 
 /** In the order in which they are made; removed in the other. */

@@ -116,7 +116,9 @@ function settled(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, each]) => [
       name,
-      name === 'tags' && Array.isArray(each) ? each.toSorted() : settled(each),
+      name === 'tags' && Array.isArray(each)
+        ? each.map(String).toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+        : settled(each),
     ]),
   )
 }

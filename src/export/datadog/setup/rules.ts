@@ -110,22 +110,27 @@ export function ruleDefinitions(): Definition[] {
         },
       },
     }),
-    rule({
-      id: 'unusual-rate',
-      title: 'An unusual number of actions of one identity',
-      queries: [counted(queries.actions)],
-      status: 'medium',
-      condition: 'a > 0.995',
-      options: {
-        detectionMethod: 'anomaly_detection',
-        evaluationWindow: 900,
-        anomalyDetectionOptions: {
-          bucketDuration: 300,
-          detectionTolerance: 3,
-          learningDuration: 24,
-          learningPeriodBaseline: 10,
-        },
-      },
-    }),
+    unusualRate(),
   ]
+}
+
+/** Learned by Datadog: more than the identity usually does. */
+function unusualRate(): Definition {
+  return rule({
+    id: 'unusual-rate',
+    title: 'An unusual number of actions of one identity',
+    queries: [counted(queries.actions)],
+    status: 'medium',
+    condition: 'a > 0.995',
+    options: {
+      detectionMethod: 'anomaly_detection',
+      evaluationWindow: 900,
+      anomalyDetectionOptions: {
+        bucketDuration: 300,
+        detectionTolerance: 3,
+        learningDuration: 24,
+        learningPeriodBaseline: 10,
+      },
+    },
+  })
 }
