@@ -10,6 +10,7 @@ import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
 import { BreakGlass } from './approvals/break-glass.ts'
+import { DefinitionPins } from './approvals/definition-pins.ts'
 import { findEntryIn } from './approvals/find-entry.ts'
 import { Grants } from './approvals/grants.ts'
 import { openCheckpointer } from './audit/checkpoint.ts'
@@ -32,6 +33,7 @@ import { atMostEvery, createLogger, type Logger } from './log.ts'
 import { openDeferrals } from './protocols/deferrals.ts'
 import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
+import { mcpProtocol } from './protocols/mcp/index.ts'
 import { postgresProtocol } from './protocols/postgres/index.ts'
 import { Budgets } from './policy/budgets.ts'
 import { loadRecordingKeys } from './recording/keys.ts'
@@ -54,7 +56,7 @@ import { version } from './version.ts'
 import { openWitnesses, policyOf } from './witness/open-witnesses.ts'
 
 /** Every protocol that this build speaks. */
-export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol, postgresProtocol]
+export const protocols: readonly Protocol[] = [httpProtocol, datadogProtocol, mcpProtocol, postgresProtocol]
 
 export interface RunningGateway {
   /** Addresses that clients reach, in the order of the configuration. */
@@ -263,9 +265,11 @@ async function openConsent(
   await grants.start()
   const breakGlass = new BreakGlass(parts, config.approvals.break_glass)
   await breakGlass.start()
+  const pins = new DefinitionPins(parts)
+  await pins.start()
   const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
   undo.defer(() => deferrals.close())
-  return { approvals, grants, breakGlass, deferrals }
+  return { approvals, grants, breakGlass, pins, deferrals }
 }
 
 /** The secrets of the connections, and the consent of people to be represented at their upstreams. */

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client'
 import type { Approvals } from '../approvals/approvals.ts'
 import type { BreakGlass } from '../approvals/break-glass.ts'
+import type { DefinitionPins } from '../approvals/definition-pins.ts'
 import type { Grants } from '../approvals/grants.ts'
 import type { Notifications } from '../approvals/notify/notifications.ts'
 import type { SlackInteractions } from '../approvals/slack/interactions.ts'
@@ -54,6 +55,7 @@ export interface Services {
   readonly approvals: Approvals
   readonly grants: Grants
   readonly breakGlass: BreakGlass
+  readonly pins: DefinitionPins
   readonly notifications: Notifications
   readonly slack: { readonly interactions: SlackInteractions; readonly links: SlackLinks }
   readonly tokens: GatewayTokens

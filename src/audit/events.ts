@@ -49,6 +49,11 @@ export const eventKinds = {
   'grant.revoked': 'A grant was withdrawn before its end',
   'break_glass.used': 'Someone overrode policy, with a reason; alarmed at once',
   'break_glass.ended': 'Someone ended an override before its time',
+  'tool.pinned':
+    'What an upstream offers was seen for the first time and is held to its definition from here on',
+  'tool.changed':
+    'An upstream offers something new, or defines it anew; nobody can use it until a person accepts it',
+  'tool.accepted': 'A person accepted the definition of something that an upstream offers',
   'policy.changed': 'Another policy took effect',
   'policy.rejected': 'A changed policy was not valid; the earlier one stays',
   'connection.changed': 'A connection was added, changed or removed',

@@ -9,6 +9,7 @@ import type { Authorizer } from '../policy/authorizer.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Deferrals } from './deferrals.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
+import type { Pins } from './pins.ts'
 import type { Meter } from './meter.ts'
 import type { Observer } from './observer.ts'
 import type { Session, Sessions } from './session.ts'
@@ -30,8 +31,13 @@ export interface Gateway {
   readonly approvals: ApprovalStep
   /** Absent where nobody keeps calls: then a client sends the same request again. */
   readonly deferrals?: Deferrals
+  /** Absent where nobody keeps what upstreams offer: then it is taken as it comes. */
+  readonly pins?: Pins
   /** Absent where nobody counts. */
   readonly meter?: Meter
+  /** Address at which clients reach the gateway, and the domain whose subdomains are connections. */
+  readonly publicUrl?: string
+  readonly domain?: string | undefined
 }
 
 export interface Credentials {

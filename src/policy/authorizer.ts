@@ -19,4 +19,6 @@ export interface Authorizer {
   readonly version: string
   demands(connection: Connection, operation: string): Demands
   authorize(subject: Subject, connection: Connection, action: Action): Decision
+  /** What `authorize` would say, limits on rate and budgets aside: nothing is counted. */
+  foresee(subject: Subject, connection: Connection, action: Action): Decision
 }

@@ -59,6 +59,14 @@ export function createAuthorizer(policy: Policy, options: AuthorizerOptions): Au
     demands(connection: Connection, operation: string): Demands {
       return candidates.demands(connection, operation)
     },
+    foresee(subject: Subject, connection: Connection, action: Action): Decision {
+      return decide(policy, candidates.of(connection, action), {
+        subject,
+        connection,
+        action,
+        now: clock.now(),
+      })
+    },
     authorize(subject: Subject, connection: Connection, action: Action): Decision {
       const inquiry = { subject, connection, action, now: clock.now() }
       return limit(decide(policy, candidates.of(connection, action), inquiry), inquiry)

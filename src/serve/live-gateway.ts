@@ -18,6 +18,7 @@ import type { Detection } from '../detection/detection.ts'
 import { createRestrictionGuard } from '../detection/restriction-guard.ts'
 import type { Restrictions } from '../detection/restrictions.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
+import type { Pins } from '../gateway/pins.ts'
 import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
 import type { Observer } from '../gateway/observer.ts'
 import type { Meter } from '../gateway/meter.ts'
@@ -56,6 +57,7 @@ export interface LiveGatewayParts {
   readonly grants: Grants
   readonly breakGlass: BreakGlass
   readonly deferrals: Deferrals
+  readonly pins: Pins
   readonly tokens: GatewayTokens
   readonly budgets: Budgets
   readonly detection: Detection
@@ -77,6 +79,7 @@ interface Rules {
   readonly masking: Masking
   readonly authenticator: OpenAuthenticator
   readonly rolesOf: RolesOf
+  readonly domain: string | undefined
   readonly connections: readonly Connection[]
   /** Identifiers of the issuers in force. */
   readonly issuers: ReadonlySet<string>
@@ -96,6 +99,7 @@ export class LiveGateway implements Gateway {
   readonly observers: readonly Observer[]
   readonly approvals: ApprovalStep
   readonly deferrals: Deferrals
+  readonly pins: Pins
   readonly authenticator: Authenticator
   readonly meter: Meter
   /** Address for links in answers. */
@@ -113,6 +117,7 @@ export class LiveGateway implements Gateway {
     this.sessions = parts.sessions
     this.credentials = parts.credentials
     this.deferrals = parts.deferrals
+    this.pins = parts.pins
     this.authenticator = { identify: credential => this.#identify(credential) }
     const meter = createMeter(parts.registry)
     this.meter = {
@@ -148,6 +153,10 @@ export class LiveGateway implements Gateway {
 
   get policy(): Authorizer {
     return this.#rules.authorizer
+  }
+
+  get domain(): string | undefined {
+    return this.#rules.domain
   }
 
   /** The policy in force as compiled, for explanations. */
@@ -293,6 +302,7 @@ async function makeRules(
     authenticator,
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),
+    domain: config.domain,
     connections: loaded.connections,
     issuers: new Set([
       ...config.identity.issuers.map(each => each.issuer),

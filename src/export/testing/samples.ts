@@ -185,6 +185,16 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'grant.revoked': { subject: approver, ...grant, approval: { ...grant.approval, state: 'revoked' } },
   'break_glass.used': { subject: approver, ...broken },
   'break_glass.ended': { subject: approver, ...broken, ended_by: approver },
+  'tool.pinned': { target: 'tools', tools: [{ server: 'main', name: 'search', pin: 'sha256:aa' }] },
+  'tool.changed': {
+    target: 'tools',
+    tools: [{ server: 'main', name: 'search', pin: 'sha256:bb', before: 'sha256:aa' }],
+  },
+  'tool.accepted': {
+    by: approver,
+    target: 'tools',
+    tool: { server: 'main', name: 'search', pin: 'sha256:bb' },
+  },
   'policy.changed': { policy: { from: 'sha256:aa', to: 'sha256:bb', rules: 12 }, subject: approver },
   'policy.rejected': { problems: ['rules[3].when: unknown name'] },
   'connection.changed': { change: 'added', connection: ofSession.connection },

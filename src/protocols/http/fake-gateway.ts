@@ -112,6 +112,7 @@ export function fakeGateway(): FakeGateway {
       version: 'sha256:00',
       demands: () => ({ body: gateway.demandsBody }),
       authorize: (_subject, _connection, action) => decision(gateway.decide(action)),
+      foresee: (_subject, _connection, action) => decision(gateway.decide(action)),
     },
     masker: (profiles, _connection, lease) => gateway.maskers(profiles, Object.values(lease?.secrets ?? {})),
     recorder: () => ({

@@ -124,7 +124,12 @@ function ownGateway(gateway: Gateway, masker: Masker): Gateway {
     approvals,
     ...(meter === undefined ? {} : { meter }),
     guards: [],
-    policy: { version: gateway.policy.version, demands: () => ({ body: false }), authorize: () => decision },
+    policy: {
+      version: gateway.policy.version,
+      demands: () => ({ body: false }),
+      authorize: () => decision,
+      foresee: () => decision,
+    },
     masker: (names, connection, lease) =>
       bothMaskers(masker, gateway.masker([...profiles, ...names], connection, lease)),
     recorder: (...asked) => gateway.recorder(...asked),

@@ -153,7 +153,7 @@ const shape = z.strictObject(commonSettings)
 /** The common settings, parsed: sizes in bytes, durations in milliseconds. */
 export type CommonSettings = z.output<typeof shape>
 
-/** Parses the common part alone; for tests. */
+/** Parses the common part alone. */
 export function parseCommonSettings(value: unknown): CommonSettings {
   return shape.parse(value)
 }

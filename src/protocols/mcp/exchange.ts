@@ -1,0 +1,340 @@
+/**
+ * One request and its answer, as the path drives them. What the server says before its answer streams through, masked;
+ * the answer itself leaves only after the terminal entry is durable.
+ */
+import type { ActionResult, EntryRef } from '../../audit/audit.ts'
+import type { Lease } from '../../credentials/lease.ts'
+import { GatewayError } from '../../errors.ts'
+import type {
+  Cleared,
+  Denial,
+  Exchange,
+  MaskedReply,
+  Patience,
+  Recorded,
+  Reply,
+  Seal,
+} from '../../gateway/exchange.ts'
+import type { Gateway } from '../../gateway/gateway.ts'
+import type { Masker, MaskReport } from '../../masking/masker.ts'
+import type { Connection } from '../../model/connection.ts'
+import type { Frame, Recorder } from '../../recording/recorder.ts'
+import { bothMaskers, mergeReports, nothingMasked } from '../http/masks.ts'
+import { type Asked, type McpAction, substance } from './action.ts'
+import { writeJson, writeMessage } from './codec.ts'
+import { ContentMask } from './content-mask.ts'
+import type { Answer } from './downstream.ts'
+import { Feed, type FeedEvent, type Outcome } from './feed.ts'
+import { faulted } from './refusal.ts'
+import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
+
+/** What the work of a request may use. Everything it hears goes to the client through here. */
+export interface Io {
+  readonly secrets: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** The request's params, masked where a rule says so. */
+  readonly params: Fields
+  starting(): void
+  notify(notification: RpcNotification): Promise<void>
+  /** Asks the client. Throws RpcError where it can't or may not be asked. */
+  ask(request: Pick<RpcRequest, 'method' | 'params'>): Promise<Fields>
+}
+
+export interface ExchangeParts {
+  readonly gateway: Gateway
+  readonly connection: Connection
+  readonly action: McpAction
+  readonly asked: Asked
+  /** Absent for what the gateway asks by itself. */
+  readonly answer: Answer | undefined
+  /** Does what was asked. */
+  readonly work: (io: Io) => Promise<Outcome>
+  /** Mask profiles that the answer gets whatever policy says. */
+  readonly mask: readonly string[]
+  readonly patience: Patience | undefined
+  /** Sends a request to a 2025-era client and resolves with its result. */
+  readonly askClient: (request: Pick<RpcRequest, 'method' | 'params'>, answer: Answer) => Promise<Fields>
+  /** The form of a denial for this client. */
+  readonly refusal: (denial: Denial, entry: EntryRef) => Outcome
+  /** Looks at an answer's texts for what should not be in them; a word for each kind that it finds. */
+  readonly inspect: (texts: Outcome) => { readonly flags: readonly string[]; readonly outcome: Outcome }
+  /** Called when the call begins to wait for a person; gives how to stop. */
+  readonly onHeld: () => () => void
+}
+
+export class McpExchange implements Exchange {
+  readonly action: McpAction
+  readonly patience?: Patience
+  readonly signal: AbortSignal
+  readonly #abort = new AbortController()
+  readonly #parts: ExchangeParts
+  readonly #feed = new Feed()
+  #release: (() => void) | undefined
+  #recorder: Recorder | undefined
+  #upMask: Masker | undefined
+  #mask: ContentMask | undefined
+  #maskedUp: MaskReport = nothingMasked
+  #startedAt = 0
+  #bytesIn = 0
+  #bytesOut = 0
+  #isError = false
+  #flags: readonly string[] = []
+  /** What came of it, for the gateway's own requests. */
+  outcome: Outcome | undefined
+  fault: GatewayError | undefined
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+    this.action = parts.action
+    if (parts.patience !== undefined) this.patience = parts.patience
+    this.signal = this.#abort.signal
+    const left = parts.answer?.left
+    if (left?.aborted === true) this.cancel()
+    left?.addEventListener('abort', () => this.cancel(), { once: true })
+  }
+
+  /** The client does not want it any more. */
+  cancel(): void {
+    this.#abort.abort(new GatewayError('client-gone'))
+  }
+
+  cut(): void {
+    this.cancel()
+    this.#parts.answer?.downstream.abandon()
+  }
+
+  record(recorder: Recorder, masker: Masker): void {
+    this.#recorder = recorder
+    const { asked, gateway, connection, mask } = this.#parts
+    const all = mask.length === 0 ? masker : bothMaskers(gateway.masker(mask, connection), masker)
+    const shown = all.json(substance(asked.params)) as Fields
+    const text = writeJson({ jsonrpc: '2.0', id: asked.id, method: asked.method, params: shown })
+    this.#bytesIn = Buffer.byteLength(text)
+    const head = {
+      method: asked.method,
+      target: String(all.json(asked.params['name'] ?? asked.params['uri'] ?? '')),
+    }
+    void this.#frame('client', 'head', writeJson(head))
+    void this.#frame('client', 'message', text)
+    all.takeReport()
+  }
+
+  held(): void {
+    this.#release ??= this.#parts.onHeld()
+  }
+
+  async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
+    this.#endHold()
+    if (this.signal.aborted) throw new GatewayError('client-gone')
+    const { gateway, connection, asked, work } = this.#parts
+    const { maskRequest } = cleared.obligations
+    if (maskRequest.length > 0) this.#upMask = gateway.masker(maskRequest, connection)
+    const params = this.#masked(asked.params)
+    this.#startedAt = performance.now()
+    let started = false
+    this.#feed.end(
+      work({
+        secrets: lease.secrets,
+        signal: this.signal,
+        params,
+        starting() {
+          if (!started) starting()
+          started = true
+        },
+        notify: message => this.#feed.notify(message),
+        ask: async request => this.#masked(await this.#feed.ask(request)),
+      }),
+    )
+    return new McpReply(masker => {
+      const { mask } = this.#parts
+      this.#mask = new ContentMask(
+        mask.length === 0 ? masker : bothMaskers(gateway.masker(mask, connection), masker),
+      )
+    })
+  }
+
+  async send(recorded: Recorded, seal: Seal): Promise<void> {
+    if (!(recorded.reply instanceof McpReply)) throw new TypeError('a reply of another protocol')
+    for (;;) {
+      const event = await this.#next()
+      if (event.kind === 'notification') await this.#sendNotification(event)
+      else if (event.kind === 'request') await this.#sendRequest(event)
+      else return await this.#sendOutcome(event.outcome, seal)
+    }
+  }
+
+  async refuse(denial: Denial, entry: EntryRef): Promise<void> {
+    this.#endHold()
+    this.#finish(this.#parts.refusal(denial, entry))
+  }
+
+  async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
+    this.#endHold()
+    this.fault = error
+    this.#feed.close()
+    this.#abort.abort(error)
+    const refused = error.cause
+    this.#finish(refused instanceof RpcError ? { error: refused.body } : faulted(error, entry))
+  }
+
+  progress(): Partial<ActionResult> {
+    if (this.#startedAt === 0) return {}
+    return {
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      masked: this.#report(),
+      upstreamDuration: Math.round((performance.now() - this.#startedAt) * 1e6),
+    }
+  }
+
+  async #next(): Promise<FeedEvent> {
+    try {
+      return await this.#feed.next()
+    } catch (error) {
+      // A refusal in the protocol's own form is told as it is; the path sees a fault.
+      if (!(error instanceof RpcError)) throw error
+      throw new GatewayError('upstream-invalid', { detail: error.message, cause: error })
+    }
+  }
+
+  async #sendNotification(event: Extract<FeedEvent, { kind: 'notification' }>): Promise<void> {
+    try {
+      const params = await this.#mask!.fields(event.message.params)
+      const text = writeMessage({ ...event.message, params })
+      await this.#frame('upstream', 'message', text)
+      this.#bytesOut += text.length
+      await this.#parts.answer?.message(text)
+    } finally {
+      event.taken()
+    }
+  }
+
+  async #sendRequest(event: Extract<FeedEvent, { kind: 'request' }>): Promise<void> {
+    const { answer, askClient } = this.#parts
+    if (answer === undefined) return event.refuse(new RpcError(codes.methodNotFound, 'nobody to ask'))
+    try {
+      const params = await this.#mask!.fields(event.message.params)
+      await this.#frame('upstream', 'message', writeJson({ method: event.message.method, params }))
+      // The stream goes on meanwhile: the client answers in a request of its own.
+      askClient({ ...event.message, params }, answer).then(
+        result => {
+          void this.#frame(
+            'client',
+            'message',
+            writeJson({ result: this.#upMask?.json(result) ?? this.#mask!.json(result) }),
+          )
+          event.answer(result)
+        },
+        (error: unknown) => event.refuse(error instanceof Error ? error : new Error('refused')),
+      )
+    } catch (error) {
+      event.refuse(new RpcError(codes.internal, 'the request could not be masked'))
+      throw error
+    }
+  }
+
+  async #sendOutcome(raw: Outcome, seal: Seal): Promise<void> {
+    const inspected = this.#parts.inspect(await this.#maskedOutcome(raw))
+    const outcome = inspected.outcome
+    this.#flags = inspected.flags
+    this.#isError = 'error' in outcome || outcome.result['isError'] === true
+    const text = this.#textOf(outcome)
+    await this.#frame('upstream', 'message', text)
+    this.#bytesOut += Buffer.byteLength(text)
+    await seal({
+      success: !this.#isError,
+      facts: this.#facts(outcome),
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      masked: this.#report(),
+      upstreamDuration: Math.round((performance.now() - this.#startedAt) * 1e6),
+    })
+    this.#finish(outcome)
+  }
+
+  async #maskedOutcome(outcome: Outcome): Promise<Outcome> {
+    if ('result' in outcome) return { result: await this.#mask!.fields(outcome.result) }
+    const { code, message, data } = outcome.error
+    const masked = { code, message: this.#mask!.text(message) }
+    return { error: data === undefined ? masked : { ...masked, data: this.#mask!.json(data) } }
+  }
+
+  #facts(outcome: Outcome): Fields {
+    const failed = 'error' in outcome
+    return {
+      mcp: {
+        is_error: this.#isError,
+        ...(this.#flags.length === 0 ? {} : { flags: this.#flags }),
+        ...(failed ? { error: { code: outcome.error.code } } : resultFacts(outcome.result)),
+      },
+    }
+  }
+
+  #finish(outcome: Outcome): void {
+    this.outcome = outcome
+    this.#parts.answer?.finish(this.#textOf(outcome))
+  }
+
+  #textOf(outcome: Outcome): string {
+    return writeMessage({ kind: 'response', id: this.#parts.asked.id, ...outcome })
+  }
+
+  /** What goes up, masked where a rule says so. */
+  #masked(fields: Fields): Fields {
+    const masker = this.#upMask
+    if (masker === undefined || masker.idle) return fields
+    const { _meta, requestState, ...rest } = fields
+    const masked = fieldsOf(masker.json(rest))
+    this.#maskedUp = mergeReports(this.#maskedUp, masker.takeReport())
+    return {
+      ...masked,
+      ...(_meta === undefined ? {} : { _meta }),
+      ...(requestState === undefined ? {} : { requestState }),
+    }
+  }
+
+  #frame(from: Frame['from'], part: Frame['part'], text: string): void | Promise<void> {
+    return this.#recorder?.write({ from, part, bytes: Buffer.from(text) })
+  }
+
+  #report(): MaskReport {
+    this.#maskedUp = mergeReports(this.#maskedUp, this.#mask?.report() ?? nothingMasked)
+    return this.#maskedUp
+  }
+
+  #endHold(): void {
+    this.#release?.()
+    this.#release = undefined
+  }
+}
+
+/** How many blocks of which kinds a result has: enough to see what it was, without what it says. */
+function resultFacts(result: Fields): Fields {
+  const { resultType, content } = result
+  const kinds = Array.isArray(content)
+    ? content.slice(0, 100).map(each => String(fieldsOf(each)['type']))
+    : []
+  return {
+    ...(typeof resultType === 'string' && resultType !== 'complete'
+      ? { result_type: resultType.slice(0, 32) }
+      : {}),
+    ...(kinds.length === 0 ? {} : { content: [...new Set(kinds)].map(each => each.slice(0, 32)) }),
+  }
+}
+
+/** Its parts are masked one by one as they come. */
+class McpReply implements Reply, MaskedReply {
+  readonly #take: (masker: Masker) => void
+
+  constructor(take: (masker: Masker) => void) {
+    this.#take = take
+  }
+
+  mask(masker: Masker): MaskedReply {
+    this.#take(masker)
+    return this
+  }
+
+  /** The exchange mirrors each message as it passes. */
+  record(): void {}
+}

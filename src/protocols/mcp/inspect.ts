@@ -1,0 +1,35 @@
+/** Looks at an answer's texts for what is addressed to the model. */
+import { findInjection } from '../../guards/injection.ts'
+import type { Outcome } from './feed.ts'
+import { fieldsOf, isFields } from './rpc.ts'
+import type { McpSettings } from './settings.ts'
+
+export function inspectOutcome(
+  outcome: Outcome,
+  mode: McpSettings['injection'],
+): { readonly flags: readonly string[]; readonly outcome: Outcome } {
+  if (mode === 'off') return { flags: [], outcome }
+  const texts: string[] = []
+  if ('error' in outcome) texts.push(outcome.error.message)
+  else {
+    const { content, contents, messages, structuredContent } = outcome.result
+    for (const part of [content, contents, messages, structuredContent]) collect(part, texts, 0)
+  }
+  if (texts.length === 0) return { flags: [], outcome }
+  const flags = findInjection(texts.join('\n'))
+  if (flags.length === 0 || mode === 'flag') return { flags, outcome }
+  const text = `The answer was withheld by the gateway: it holds text that is addressed to a model (${flags.join(', ')}). The call itself was executed.`
+  return { flags, outcome: { result: { content: [{ type: 'text', text }], isError: true } } }
+}
+
+const binary = new Set(['data', 'blob', 'mimeType', 'type'])
+
+function collect(value: unknown, texts: string[], depth: number): void {
+  if (typeof value === 'string') texts.push(value)
+  else if (depth > 32) return
+  else if (Array.isArray(value)) for (const each of value) collect(each, texts, depth + 1)
+  else if (isFields(value)) {
+    for (const [name, each] of Object.entries(fieldsOf(value)))
+      if (!binary.has(name)) collect(each, texts, depth + 1)
+  }
+}

@@ -1,0 +1,443 @@
+/** Each request by its method: what it is taken for, who does it, and the path that performs it. */
+import type { EntryRef } from '../../audit/audit.ts'
+import type { Denial, Patience } from '../../gateway/exchange.ts'
+import type { Gateway } from '../../gateway/gateway.ts'
+import { perform } from '../../gateway/perform.ts'
+import { subjectKey } from '../../model/subject.ts'
+import { McpAction, type Meaning } from './action.ts'
+import { approvalToolNames, callApprovalTool } from './approval-tools.ts'
+import { type Caller, checkAsk, contactOf, keyOf, type Parts } from './caller.ts'
+import type { Kind } from './catalogue.ts'
+import type { Answer } from './downstream.ts'
+import { checkMirrored } from './envelope.ts'
+import { type Io, McpExchange } from './exchange.ts'
+import type { Outcome } from './feed.ts'
+import type { Holds } from './holds.ts'
+import { inspectOutcome } from './inspect.ts'
+import { discover, dressed, foreseen, initialize, isVisible, listFor } from './lists.ts'
+import { itemMeaning, ownMeaning, resourceMeaning, unknownMeaning } from './meaning.ts'
+import { ParkedCalls } from './parked.ts'
+import { denied, unknownTool } from './refusal.ts'
+import { codes, type Fields, fieldsOf, isFields, RpcError, type RpcRequest, textOf } from './rpc.ts'
+import type { CarriedState } from './sealed-state.ts'
+import type { Server } from './server.ts'
+import { listen } from './subscriptions.ts'
+import { writeMessage } from './codec.ts'
+import { continued, impliedPermit, quarantined, withDecision } from './view.ts'
+import type { Offered } from './virtual-server.ts'
+import { type Errand, mrtrMethods, run } from './work.ts'
+
+const listed: Readonly<Record<string, Kind>> = {
+  'tools/list': 'tools',
+  'prompts/list': 'prompts',
+  'resources/list': 'resources',
+  'resources/templates/list': 'templates',
+}
+
+/** Of the era before 2026-07-28 alone. */
+const legacyOnly = new Set([
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+])
+const modernOnly = new Set(['server/discover', 'subscriptions/listen'])
+
+/** How an action is performed. */
+interface Task {
+  readonly meaning: Meaning
+  readonly work: (io: Io) => Promise<Outcome>
+  readonly gateway?: Gateway
+  readonly mask?: readonly string[]
+  readonly round?: number
+  /** In place of the denial: what a name gets that this client may not know of. */
+  readonly hidden?: (entry: EntryRef) => Outcome
+}
+
+export class Requests {
+  readonly #parts: Parts
+  readonly #holds: Holds
+  readonly #parked = new ParkedCalls()
+
+  constructor(parts: Parts, holds: Holds) {
+    this.#parts = parts
+    this.#holds = holds
+  }
+
+  /** Performs it to its end. Throws RpcError for what never becomes an action. */
+  async take(caller: Caller): Promise<void> {
+    const { asked } = caller
+    const { method, client } = asked
+    if (client.era === 'modern' ? legacyOnly.has(method) : modernOnly.has(method))
+      throw unknownMethod(method, client.era)
+    if (method === 'ping') return this.#tell(caller, { result: {} })
+    const kind = listed[method]
+    if (kind !== undefined)
+      return await this.#implied(caller, io => listFor(this.#parts, caller, { kind, io }))
+    switch (method) {
+      case 'initialize':
+        return await this.#implied(caller, io => initialize(this.#parts, caller, io))
+      case 'server/discover':
+        return await this.#implied(caller, io => discover(this.#parts, caller, io))
+      case 'subscriptions/listen':
+        return await this.#implied(caller, io => listen(this.#parts, caller, io))
+      case 'tools/call':
+        return await this.#callTool(caller)
+      case 'prompts/get':
+        return await this.#getPrompt(caller)
+      case 'resources/read':
+      case 'resources/subscribe':
+      case 'resources/unsubscribe':
+        return await this.#useResource(caller)
+      case 'completion/complete':
+        return await this.#complete(caller)
+      case 'logging/setLevel':
+        return await this.#setLevel(caller)
+      default:
+        throw unknownMethod(method, client.era)
+    }
+  }
+
+  /** The open stream of a 2025-era client. */
+  async stream(caller: Caller): Promise<void> {
+    await this.#implied(caller, io => listen(this.#parts, caller, io))
+  }
+
+  close(): void {
+    this.#parked.close()
+  }
+
+  /** What is open to everybody whom no rule keeps out: it shows and gives no more than they may use. */
+  async #implied(caller: Caller, work: Task['work']): Promise<void> {
+    const gateway = withDecision(this.#parts.gateway, impliedPermit)
+    await this.#perform(caller, { meaning: ownMeaning(caller.asked.method), work, gateway })
+  }
+
+  async #callTool(caller: Caller): Promise<void> {
+    const parts = this.#parts
+    const { asked } = caller
+    const name = nameIn(asked.params, 'name')
+    const args = asked.params['arguments']
+    if (args !== undefined && !isFields(args)) throw malformed('arguments must be an object')
+    if (approvalToolNames.has(name) && parts.gateway.deferrals !== undefined) {
+      const signal = caller.answer?.left ?? new AbortController().signal
+      caller.answer?.open()
+      const outcome = await callApprovalTool(parts, caller, signal)
+      return this.#tell(
+        caller,
+        'result' in outcome ? { result: dressed(caller, outcome.result, false) } : outcome,
+      )
+    }
+    const found = await this.#find(caller, 'tools', name)
+    if (found === undefined) return await this.#unknown(caller, 'tools', name)
+    const visible = isVisible(parts, caller, { kind: 'tools', offered: found })
+    if (visible && asked.client.era === 'modern')
+      checkMirrored(found.item.mirrored ?? [], fieldsOf(args), caller.headers)
+    const meaning = itemMeaning('tools', found)
+    const { mask } = found.server.risk(found.item)
+    const errand = this.#errand(caller, meaning, found.server)
+    const accepted = parts.pins.accepts(found) && found.item.mirrored !== undefined
+    await this.#perform(caller, {
+      meaning,
+      mask,
+      ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
+      gateway: this.#gatewayFor(errand, accepted),
+      work: io =>
+        run(parts, caller, { ...errand, io, params: given => ({ ...given, name: found.item.key }) }),
+      ...(visible ? {} : { hidden: entry => this.#asUnknown(caller, { kind: 'tools', name, entry }) }),
+    })
+  }
+
+  async #getPrompt(caller: Caller): Promise<void> {
+    const name = nameIn(caller.asked.params, 'name')
+    const found = await this.#find(caller, 'prompts', name)
+    if (found === undefined) return await this.#unknown(caller, 'prompts', name)
+    const meaning = itemMeaning('prompts', found)
+    const errand = this.#errand(caller, meaning, found.server)
+    await this.#perform(caller, {
+      meaning,
+      gateway: this.#gatewayFor(errand, true),
+      ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
+      work: io =>
+        run(this.#parts, caller, { ...errand, io, params: given => ({ ...given, name: found.item.key }) }),
+    })
+  }
+
+  async #useResource(caller: Caller): Promise<void> {
+    const { asked, client } = caller
+    const uri = nameIn(asked.params, 'uri')
+    const found = await this.#findResource(caller, uri)
+    if (found === undefined)
+      throw new RpcError(notFoundCode(asked.client.era), 'Resource not found', { data: { uri } })
+    const meaning = resourceMeaning(asked.method, { uri, ...found })
+    const errand = this.#errand(caller, meaning, found.server)
+    await this.#perform(caller, {
+      meaning,
+      gateway: this.#gatewayFor(errand, true),
+      ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
+      work: async io => {
+        if (asked.method === 'resources/read')
+          return await run(this.#parts, caller, { ...errand, io, cacheable: true })
+        const link = await found.server.link(contactOf(this.#parts, caller, io))
+        // A server of 2026 hears of subscriptions in the stream that the client holds open.
+        if (link.era === 'legacy') return await run(this.#parts, caller, { ...errand, io })
+        if (asked.method === 'resources/subscribe') client?.subscribed.add(uri)
+        else client?.subscribed.delete(uri)
+        client?.onSubscribed()
+        return { result: {} }
+      },
+    })
+  }
+
+  async #complete(caller: Caller): Promise<void> {
+    const ref = fieldsOf(caller.asked.params['ref'])
+    const name = textOf(ref['name'])
+    const uri = textOf(ref['uri'])
+    const prompt = name === undefined ? undefined : await this.#find(caller, 'prompts', name)
+    const byUri = uri === undefined ? undefined : await this.#findResource(caller, uri)
+    const server = prompt?.server ?? byUri?.server
+    if (server === undefined) throw malformed('ref names nothing that is here')
+    const meaning: Meaning = { ...ownMeaning('completion/complete'), server: server.name }
+    const rename = (given: Fields): Fields =>
+      prompt === undefined ? given : { ...given, ref: { ...ref, name: prompt.item.key } }
+    const errand = this.#errand(caller, meaning, server)
+    await this.#perform(caller, {
+      meaning,
+      work: io => run(this.#parts, caller, { ...errand, io, params: rename }),
+    })
+  }
+
+  async #setLevel(caller: Caller): Promise<void> {
+    const level = nameIn(caller.asked.params, 'level')
+    await this.#implied(caller, async io => {
+      const links = await this.#parts.virtual.links(contactOf(this.#parts, caller, io))
+      for (const { server, link } of links) {
+        if (link.era === 'modern' || link.facts.capabilities['logging'] === undefined) continue
+        const errand = this.#errand(caller, ownMeaning('logging/setLevel'), server)
+        const outcome = await run(this.#parts, caller, { ...errand, io })
+        if ('error' in outcome) return outcome
+      }
+      if (caller.client !== undefined) caller.client.logLevel = level
+      return { result: {} }
+    })
+  }
+
+  /** An unknown name is judged like one that is there, and the entry says that it was asked for. */
+  async #unknown(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<void> {
+    const meaning = unknownMeaning(kind, this.#parts.virtual.guess(name), name)
+    await this.#perform(caller, { meaning, work: async () => notThere(kind, name) })
+  }
+
+  /** What the same name would get if nothing answered to it. */
+  #asUnknown(
+    caller: Caller,
+    of: { readonly kind: 'tools' | 'prompts'; readonly name: string; readonly entry: EntryRef },
+  ): Outcome {
+    const { kind, name, entry } = of
+    const decision = foreseen(
+      this.#parts,
+      caller,
+      unknownMeaning(kind, this.#parts.virtual.guess(name), name),
+    )
+    if (decision.effect !== 'deny') return notThere(kind, name)
+    const { reason, rule, message } = decision
+    const denial: Denial = {
+      reason,
+      ...(rule === undefined ? {} : { rule }),
+      ...(message === undefined ? {} : { message }),
+    }
+    return this.#refusal(caller, { denial, entry, round: undefined })
+  }
+
+  async #find(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<Offered | undefined> {
+    const { virtual, settings } = this.#parts
+    const at = { key: keyOf(caller), maxAgeMs: settings.catalogue_ttl }
+    const found = virtual.find(kind, name, at)
+    if (found !== 'unread') return found
+    await this.#readLists(caller, [kind])
+    const again = virtual.find(kind, name, { ...at, maxAgeMs: Infinity })
+    return again === 'unread' ? undefined : again
+  }
+
+  async #findResource(caller: Caller, uri: string): Promise<{ server: Server; known: boolean } | undefined> {
+    const { virtual, settings } = this.#parts
+    const at = { key: keyOf(caller), maxAgeMs: settings.catalogue_ttl }
+    const found = virtual.findResource(uri, at)
+    if (found !== 'unread') return found
+    await this.#readLists(caller, ['resources', 'templates'])
+    const again = virtual.findResource(uri, { ...at, maxAgeMs: Infinity })
+    return again === 'unread' ? undefined : again
+  }
+
+  /** Reads lists that a call needs, as an action of its own. Throws what prevented it. */
+  async #readLists(caller: Caller, kinds: readonly Kind[]): Promise<void> {
+    const method = kinds.includes('tools')
+      ? 'tools/list'
+      : kinds.includes('prompts')
+        ? 'prompts/list'
+        : 'resources/list'
+    const own: Caller = { ...caller, answer: undefined, asked: { ...caller.asked, method, params: {} } }
+    const exchange = this.#exchange(own, {
+      meaning: ownMeaning(method),
+      work: async io => {
+        for (const kind of kinds) {
+          const offered = await this.#parts.virtual.list(kind, contactOf(this.#parts, own, io))
+          await this.#parts.pins.see(kind, offered)
+        }
+        return { result: {} }
+      },
+    })
+    await perform(withDecision(this.#parts.gateway, impliedPermit), caller.session, exchange)
+    if (exchange.fault !== undefined) throw exchange.fault
+  }
+
+  #errand(caller: Caller, meaning: Meaning, server: Server): Errand {
+    const { states } = this.#parts
+    const { asked } = caller
+    const digest = new McpAction(asked, meaning).digest()
+    const binding = { principal: subjectKey(caller.session.subject), digest }
+    const carried = textOf(asked.params['requestState'])
+    const state = carried === undefined || !mrtrMethods.has(asked.method) ? {} : states.open(carried, binding)
+    return {
+      server,
+      state,
+      asks: foreseen(this.#parts, caller, meaning).effect === 'ask',
+      seal: next => states.seal({ ...next, cleared: states.clear() }, binding),
+      params: given => given,
+      parked: this.#parked,
+      cacheable: false,
+    }
+  }
+
+  /** A call that goes on where a person has let it begin is not asked about again, once. */
+  #gatewayFor({ state }: Errand, accepted: boolean): Gateway {
+    const { gateway, states } = this.#parts
+    if (!accepted) return withDecision(gateway, quarantined)
+    const goesOn = isContinuation(state) && state.cleared !== undefined && states.redeem(state.cleared)
+    return goesOn ? withDecision(gateway, continued) : gateway
+  }
+
+  async #perform(caller: Caller, task: Task): Promise<void> {
+    const exchange = this.#exchange(caller, task)
+    const { client, asked } = caller
+    client?.running.set(asked.id, exchange)
+    try {
+      await perform(task.gateway ?? this.#parts.gateway, caller.session, exchange)
+    } finally {
+      if (client?.running.get(asked.id) === exchange) client.running.delete(asked.id)
+    }
+  }
+
+  #exchange(caller: Caller, task: Task): McpExchange {
+    const { gateway, connection, settings } = this.#parts
+    const { asked, answer } = caller
+    return new McpExchange({
+      gateway,
+      connection,
+      asked,
+      answer,
+      action: new McpAction(asked, task.meaning),
+      work: task.work,
+      mask: task.mask ?? [],
+      patience: answer === undefined ? undefined : this.#patience(caller),
+      askClient: (request, to) => this.#askClient(caller, request, to),
+      refusal: (denial, entry) =>
+        denial.approval === undefined && task.hidden !== undefined
+          ? task.hidden(entry)
+          : this.#refusal(caller, { denial, entry, round: task.round, meaning: task.meaning }),
+      inspect: outcome =>
+        inspectOutcome(
+          outcome,
+          asked.method.startsWith('tools/') || mrtrMethods.has(asked.method) ? settings.injection : 'off',
+        ),
+      onHeld: () => this.#holds.enter(caller),
+    })
+  }
+
+  #patience({ asked }: Caller): Patience {
+    return { holdMs: this.#holds.holdMs(asked.client.era), then: 'resubmit' }
+  }
+
+  /** What a client hears that may not, or must wait: a round more where it can come back by itself. */
+  #refusal(
+    caller: Caller,
+    of: {
+      readonly denial: Denial
+      readonly entry: EntryRef
+      readonly round: number | undefined
+      readonly meaning?: Meaning
+    },
+  ): Outcome {
+    const { gateway, settings, states } = this.#parts
+    const { asked, session } = caller
+    const { denial, entry, meaning, round = 0 } = of
+    const canComeBack =
+      asked.client.era === 'modern' && mrtrMethods.has(asked.method) && round < settings.hold.rounds
+    if (denial.approval !== undefined && meaning !== undefined && canComeBack) {
+      const binding = {
+        principal: subjectKey(session.subject),
+        digest: new McpAction(asked, meaning).digest(),
+      }
+      const requestState = states.seal({ round: round + 1 }, binding)
+      return { result: { resultType: 'input_required', requestState } }
+    }
+    const base = gateway.publicUrl
+    const outcome = denied(denial, entry, {
+      method: asked.method,
+      name: textOf(asked.params['name']),
+      link: base === undefined || base === '' ? undefined : id => `${base}/approvals/${id}`,
+    })
+    return 'result' in outcome ? { result: dressed(caller, outcome.result, false) } : outcome
+  }
+
+  async #askClient(
+    caller: Caller,
+    request: Pick<RpcRequest, 'method' | 'params'>,
+    answer: Answer,
+  ): Promise<Fields> {
+    const { client } = caller
+    checkAsk(this.#parts, caller, request)
+    if (client === undefined)
+      throw new RpcError(codes.methodNotFound, 'The client has no session to be asked in')
+    const send = (id: string): Promise<void> =>
+      answer.message(writeMessage({ kind: 'request', id, method: request.method, params: request.params }))
+    return await client.ask(send, answer.left)
+  }
+
+  #tell(caller: Caller, outcome: Outcome): void {
+    caller.answer?.finish(writeMessage({ kind: 'response', id: caller.asked.id, ...outcome }))
+  }
+}
+
+function isContinuation(state: CarriedState): boolean {
+  return state.round === undefined
+}
+
+function notThere(kind: 'tools' | 'prompts', name: string): Outcome {
+  return kind === 'tools'
+    ? unknownTool(name)
+    : { error: { code: codes.invalidParams, message: `Unknown prompt: ${name.slice(0, 256)}` } }
+}
+
+/** -32002 is of 2025; in 2026 it must not be sent. */
+function notFoundCode(era: 'modern' | 'legacy'): number {
+  return era === 'modern' ? codes.invalidParams : -32002
+}
+
+function nameIn(params: Fields, member: string): string {
+  const value = textOf(params[member])
+  if (value === undefined || value === '' || value.length > 4096)
+    throw malformed(`${member} is missing or not valid`)
+  return value
+}
+
+function malformed(why: string): RpcError {
+  return new RpcError(codes.invalidParams, `Invalid params: ${why}`)
+}
+
+function unknownMethod(method: string, era: 'modern' | 'legacy'): RpcError {
+  return new RpcError(codes.methodNotFound, `Method not found: ${method.slice(0, 64)}`, {
+    status: era === 'modern' ? 404 : 200,
+  })
+}

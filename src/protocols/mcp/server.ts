@@ -1,0 +1,188 @@
+/** One server behind a connection: its conversations, what it offers, and what its tools are taken for. */
+import { GatewayError } from '../../errors.ts'
+import { type Kind, type Item, type Items, itemsOf, listings } from './catalogue.ts'
+import { Classifier } from './classify.ts'
+import type { Link, LinkCall } from './link.ts'
+import { fieldsOf, textOf } from './rpc.ts'
+import type { ServerSettings } from './settings.ts'
+import type { Era } from './versions.ts'
+
+/** With what a server is spoken to on behalf of one client. */
+export type Contact = Pick<
+  LinkCall,
+  'client' | 'secrets' | 'signal' | 'starting' | 'onNotification' | 'onRequest'
+> & {
+  /** Whose conversation it is: a session of a 2025-era client, or an identity. */
+  readonly key: string
+}
+
+export type OpenLink = (known: Era | 'auto', contact: Contact) => Promise<Link>
+
+const mostPages = 1000
+
+interface Kept {
+  readonly opening: Promise<Link>
+  link: Link | undefined
+  used: number
+}
+
+interface Listed {
+  readonly items: Items
+  readonly at: number
+}
+
+export interface ServerOptions {
+  readonly open: OpenLink
+  readonly prefix: string
+  readonly mostItems: number
+  readonly mostLinks: number
+  readonly idleMs: number
+}
+
+export class Server {
+  readonly name: string
+  readonly prefix: string
+  readonly settings: ServerSettings
+  readonly classifier: Classifier
+  readonly #options: ServerOptions
+  readonly #asked: Era | 'auto'
+  /** In which era the server answers clients of each. */
+  readonly #spoken = new Map<Era, Era>()
+  readonly #links = new Map<string, Kept>()
+  readonly #lists = new WeakMap<Link, Map<Kind, Listed>>()
+  readonly #reading = new WeakMap<Link, Map<Kind, Promise<Items>>>()
+
+  constructor(settings: ServerSettings, options: ServerOptions) {
+    this.name = settings.name
+    this.prefix = options.prefix
+    this.settings = settings
+    this.classifier = new Classifier(settings)
+    this.#options = options
+    this.#asked = settings.era
+  }
+
+  /**
+   * The conversation of this contact, opened where there is none: in the client's own era where the server speaks it,
+   * since then nothing is translated. Conversations of 2026 are one for everybody.
+   */
+  async link(contact: Contact): Promise<Link> {
+    const { era } = contact.client
+    const key = this.#keyOf(contact.key, era)
+    const there = this.#links.get(key)
+    if (there !== undefined && there.link?.ended !== true) {
+      there.used = Date.now()
+      return await there.opening
+    }
+    const kept: Kept = {
+      opening: this.#options.open(this.#asked, contact),
+      link: undefined,
+      used: Date.now(),
+    }
+    this.#links.set(key, kept)
+    try {
+      kept.link = await kept.opening
+    } catch (error) {
+      if (this.#links.get(key) === kept) this.#links.delete(key)
+      throw error
+    }
+    this.#spoken.set(era, kept.link.era)
+    const settled = this.#keyOf(contact.key, era)
+    if (settled !== key && this.#links.get(key) === kept) {
+      this.#links.delete(key)
+      this.#links.set(settled, kept)
+    }
+    this.#reap()
+    return kept.link
+  }
+
+  /** The conversation, if it is open. */
+  opened(key: string): Link | undefined {
+    const kept = this.#links.get(key) ?? this.#links.get('')
+    return kept?.link?.ended === true ? undefined : kept?.link
+  }
+
+  /** One for everybody once the server is known to answer this era in that of 2026. */
+  #keyOf(key: string, era: Era): string {
+    return this.#spoken.get(era) === 'modern' ? '' : key
+  }
+
+  /** What was listed in this conversation, at most `maxAgeMs` ago. */
+  listed(key: string, kind: Kind, maxAgeMs: number): Items | undefined {
+    const link = this.opened(key)
+    const found = link && this.#lists.get(link)?.get(kind)
+    return found !== undefined && performance.now() - found.at <= maxAgeMs ? found.items : undefined
+  }
+
+  /** Reads a list whole, or joins who reads it already. Empty for a server that has none of the kind. */
+  async list(kind: Kind, contact: Contact): Promise<Items> {
+    const link = await this.link(contact)
+    let reading = this.#reading.get(link)
+    if (reading === undefined) this.#reading.set(link, (reading = new Map<Kind, Promise<Items>>()))
+    let under = reading.get(kind)
+    if (under === undefined) {
+      under = this.#read(link, kind, contact).finally(() => reading.delete(kind))
+      reading.set(kind, under)
+    }
+    return await under
+  }
+
+  /** A server says that a list has changed: the next use reads it anew. */
+  changed(key: string, kind: Kind): void {
+    const link = this.opened(key)
+    if (link !== undefined) this.#lists.get(link)?.delete(kind)
+  }
+
+  risk(item: Item): ReturnType<Classifier['classify']> {
+    return this.classifier.classify(item.key, item.definition)
+  }
+
+  async end(key: string): Promise<void> {
+    const kept = this.#links.get(key)
+    this.#links.delete(key)
+    await kept?.link?.close()
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#links.values()]
+    this.#links.clear()
+    await Promise.all(all.map(each => each.opening.then(link => link.close()).catch(() => undefined)))
+  }
+
+  async #read(link: Link, kind: Kind, contact: Contact): Promise<Items> {
+    const { method, member, capability } = listings[kind]
+    const listed: unknown[] = []
+    const has = link.facts.capabilities[capability] !== undefined
+    let cursor: string | undefined
+    for (let page = 0; has && page < mostPages; page++) {
+      const params = cursor === undefined ? {} : { cursor }
+      const { result, error } = await link.call({ ...contact, headers: [], method, params })
+      // Some servers that have tools know no templates.
+      if (error !== undefined && kind === 'templates') break
+      if (result === undefined)
+        throw new GatewayError('upstream-invalid', { detail: `${method} failed (${error?.code})` })
+      const items = fieldsOf(result)[member]
+      if (Array.isArray(items)) listed.push(...(items as unknown[]))
+      if (listed.length > this.#options.mostItems)
+        throw new GatewayError('upstream-invalid', { detail: `${this.name} lists too many ${kind}` })
+      cursor = textOf(result['nextCursor'])
+      if (cursor === undefined) break
+    }
+    const items = itemsOf(kind, listed)
+    let lists = this.#lists.get(link)
+    if (lists === undefined) this.#lists.set(link, (lists = new Map<Kind, Listed>()))
+    lists.set(kind, { items, at: performance.now() })
+    return items
+  }
+
+  /** Conversations that nobody used for long, and the oldest of too many. */
+  #reap(): void {
+    const { idleMs, mostLinks } = this.#options
+    const now = Date.now()
+    const old = [...this.#links].toSorted(([, a], [, b]) => a.used - b.used)
+    for (const [key, { used }] of old) {
+      if (now - used < idleMs && this.#links.size <= mostLinks) break
+      if (key !== '') void this.end(key).catch(() => undefined)
+      else break
+    }
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The long stream of what servers say unasked: `subscriptions/listen` of 2026 and the GET stream of 2025, each from
+ * servers of either era. It carries what was asked for and may be read, tagged with the client's own request.
+ */
+import { type Caller, contactOf, type Parts } from './caller.ts'
+import type { Io } from './exchange.ts'
+import type { Outcome } from './feed.ts'
+import type { Link, LinkCall } from './link.ts'
+import { foreseen } from './lists.ts'
+import { resourceMeaning } from './meaning.ts'
+import { type Fields, fieldsOf, type RpcNotification, textOf } from './rpc.ts'
+import type { Contact, Server } from './server.ts'
+import { metaKeys } from './versions.ts'
+
+/** What a stream is for. */
+interface Filter {
+  readonly toolsListChanged?: true
+  readonly promptsListChanged?: true
+  readonly resourcesListChanged?: true
+  readonly resourceSubscriptions?: readonly string[]
+}
+
+const mostUris = 1000
+const changes = {
+  toolsListChanged: 'tools',
+  promptsListChanged: 'prompts',
+  resourcesListChanged: 'resources',
+} as const
+
+/** Resolves when the client has left, or no server has more to say. */
+export async function listen(parts: Parts, caller: Caller, io: Io): Promise<Outcome> {
+  const { asked, client } = caller
+  const contact = contactOf(parts, caller, io)
+  const links = await parts.virtual.links(contact)
+  const modern = asked.client.era === 'modern'
+  const wanted = modern ? askedFor(asked.params) : everything(client?.subscribed)
+  const filter = honoured(parts, caller, { wanted, links })
+  const tag = { [metaKeys.subscription]: asked.id }
+  if (modern) {
+    await io.notify({
+      kind: 'notification',
+      method: 'notifications/subscriptions/acknowledged',
+      params: { _meta: tag, notifications: filter },
+    })
+  }
+  const onNotification = (each: RpcNotification): void | Promise<void> => {
+    if (modern && !isWanted(each, filter)) return
+    const { _meta, ...params } = each.params
+    const { [metaKeys.subscription]: _, ...meta } = fieldsOf(_meta)
+    const tagged = modern ? { ...meta, ...tag } : meta
+    return contact.onNotification({
+      ...each,
+      params: Object.keys(tagged).length === 0 ? params : { ...params, _meta: tagged },
+    })
+  }
+  const streams = links.map(({ link }) =>
+    follow(caller, { link, filter, contact: { ...contact, onNotification } }),
+  )
+  await Promise.race([Promise.all(streams), aborted(io.signal)])
+  if (!io.signal.aborted) await aborted(io.signal)
+  return { result: { ...(modern ? { resultType: 'complete' } : {}), _meta: tag } }
+}
+
+/** Follows one server until its client leaves. A server that ends its stream, or has none, has no more to say. */
+async function follow(
+  { client, asked }: Caller,
+  of: { readonly link: Link; readonly filter: Filter; readonly contact: Contact },
+): Promise<void> {
+  const { link, contact, filter } = of
+  const quiet: LinkCall = {
+    ...contact,
+    headers: [],
+    method: 'subscriptions/listen',
+    params: { notifications: filter },
+    onNotification: each =>
+      each.method === 'notifications/subscriptions/acknowledged' ? undefined : contact.onNotification(each),
+  }
+  if (link.era === 'legacy') {
+    if (asked.client.era === 'modern') await subscribe(link, quiet, filter)
+    return await link.listen(quiet).catch(unlessAborted(contact.signal))
+  }
+  for (;;) {
+    const again = new AbortController()
+    if (client !== undefined) client.onSubscribed = () => again.abort()
+    const signal = AbortSignal.any([contact.signal, again.signal])
+    const uris = client === undefined ? filter.resourceSubscriptions : [...client.subscribed]
+    const notifications: Filter = {
+      ...filter,
+      ...(uris === undefined || uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+    }
+    await link.listen({ ...quiet, signal, params: { notifications } }).catch(unlessAborted(signal))
+    if (contact.signal.aborted || !again.signal.aborted) return
+  }
+}
+
+async function subscribe(link: Link, call: LinkCall, { resourceSubscriptions = [] }: Filter): Promise<void> {
+  for (const uri of resourceSubscriptions)
+    await link.call({ ...call, method: 'resources/subscribe', params: { uri } })
+}
+
+function askedFor(params: Fields): Filter {
+  const given = fieldsOf(params['notifications'])
+  const uris = given['resourceSubscriptions']
+  const flags = Object.keys(changes).filter(name => given[name] === true)
+  return {
+    ...(Object.fromEntries(flags.map(name => [name, true])) as Filter),
+    ...(Array.isArray(uris)
+      ? { resourceSubscriptions: uris.filter(each => typeof each === 'string').slice(0, mostUris) }
+      : {}),
+  }
+}
+
+function everything(uris: ReadonlySet<string> | undefined): Filter {
+  const flags = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } as const
+  return { ...flags, ...(uris === undefined || uris.size === 0 ? {} : { resourceSubscriptions: [...uris] }) }
+}
+
+/** What the servers can tell, and this client may read. */
+function honoured(
+  parts: Parts,
+  caller: Caller,
+  of: {
+    readonly wanted: Filter
+    readonly links: readonly { readonly server: Server; readonly link: Link }[]
+  },
+): Filter {
+  const { wanted, links } = of
+  const flags = Object.entries(changes).filter(
+    ([name, capability]) =>
+      wanted[name as keyof typeof changes] === true &&
+      links.some(({ link }) => fieldsOf(link.facts.capabilities[capability])['listChanged'] === true),
+  )
+  const subscribing = links.filter(
+    ({ link }) => fieldsOf(link.facts.capabilities['resources'])['subscribe'] === true,
+  )
+  const uris = (wanted.resourceSubscriptions ?? []).filter(
+    uri =>
+      subscribing[0] !== undefined &&
+      foreseen(
+        parts,
+        caller,
+        resourceMeaning('resources/read', { uri, server: subscribing[0].server, known: true }),
+      ).effect === 'permit',
+  )
+  return {
+    ...(Object.fromEntries(flags.map(([name]) => [name, true])) as Filter),
+    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+  }
+}
+
+function isWanted({ method, params }: RpcNotification, filter: Filter): boolean {
+  for (const [name, capability] of Object.entries(changes)) {
+    if (method === `notifications/${capability}/list_changed`)
+      return filter[name as keyof typeof changes] === true
+  }
+  if (method !== 'notifications/resources/updated') return false
+  const uri = textOf(params['uri']) ?? ''
+  return (filter.resourceSubscriptions ?? []).some(
+    each => uri === each || uri.startsWith(`${each.replace(/\/$/, '')}/`),
+  )
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+function unlessAborted(signal: AbortSignal): (error: unknown) => void {
+  return error => {
+    if (!signal.aborted) throw error
+  }
+}

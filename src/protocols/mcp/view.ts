@@ -1,0 +1,50 @@
+/**
+ * The services of the path with another word on one decision. What a list shows is no more than its reader may use,
+ * so it needs no rule of its own; what is in quarantine runs for nobody. Everything else is the gateway's.
+ */
+import type { Gateway } from '../../gateway/gateway.ts'
+import type { Decision } from '../../model/decision.ts'
+
+export function withDecision(gateway: Gateway, change: (decision: Decision) => Decision): Gateway {
+  const { policy } = gateway
+  return {
+    audit: gateway.audit,
+    authenticator: gateway.authenticator,
+    sessions: gateway.sessions,
+    credentials: gateway.credentials,
+    approvals: gateway.approvals,
+    guards: gateway.guards,
+    ...(gateway.deferrals === undefined ? {} : { deferrals: gateway.deferrals }),
+    ...(gateway.meter === undefined ? {} : { meter: gateway.meter }),
+    ...(gateway.observers === undefined ? {} : { observers: gateway.observers }),
+    policy: {
+      version: policy.version,
+      demands: (...asked) => policy.demands(...asked),
+      authorize: (...asked) => change(policy.authorize(...asked)),
+      foresee: (...asked) => change(policy.foresee(...asked)),
+    },
+    masker: (...asked) => gateway.masker(...asked),
+    recorder: (...asked) => gateway.recorder(...asked),
+  }
+}
+
+/** Where no rule says anything, it is permitted; a rule that denies or asks stands, and so does a limit. */
+export function impliedPermit(decision: Decision): Decision {
+  const silent = decision.rule === undefined && decision.retryAfterMs === undefined
+  return decision.effect === 'deny' && silent
+    ? { ...decision, effect: 'permit', reason: 'implied' }
+    : decision
+}
+
+/** What a person has approved and what has begun goes on: the server only asked for more. */
+export function continued(decision: Decision): Decision {
+  if (decision.effect !== 'ask') return decision
+  const { approval: _, ...rest } = decision
+  return { ...rest, effect: 'permit', reason: 'continuation' }
+}
+
+export function quarantined(decision: Decision): Decision {
+  if (decision.effect === 'deny') return decision
+  const { approval: _, message: __, rule: ___, ...rest } = decision
+  return { ...rest, effect: 'deny', reason: 'tool-quarantined' }
+}

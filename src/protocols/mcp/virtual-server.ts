@@ -1,0 +1,136 @@
+/** The servers behind a connection as one: whose a name is, and what the whole offers. */
+import { GatewayError } from '../../errors.ts'
+import { compileGlob } from '../../policy/glob.ts'
+import { type Item, type Kind, listings } from './catalogue.ts'
+import type { Link, ServerFacts } from './link.ts'
+import { type Fields, fieldsOf, isFields } from './rpc.ts'
+import type { Contact, Server } from './server.ts'
+
+/** A thing that a server offers, under the name by which clients call it. */
+export interface Offered {
+  readonly server: Server
+  readonly item: Item
+  readonly name: string
+}
+
+export class VirtualServer {
+  readonly servers: readonly Server[]
+
+  constructor(servers: readonly Server[]) {
+    this.servers = servers
+  }
+
+  /** The conversations with all servers; those that can't be had are left out, unless none can. */
+  async links(contact: Contact): Promise<readonly { readonly server: Server; readonly link: Link }[]> {
+    const opened = await Promise.allSettled(
+      this.servers.map(async server => ({ server, link: await server.link(contact) })),
+    )
+    return reached(opened)
+  }
+
+  /** Reads the lists of all servers. In the order of the configuration, then in the servers' own. */
+  async list(kind: Kind, contact: Contact): Promise<readonly Offered[]> {
+    const lists = await Promise.allSettled(
+      this.servers.map(async server => ({ server, items: await server.list(kind, contact) })),
+    )
+    const seen = new Set<string>()
+    return reached(lists).flatMap(({ server, items }) =>
+      [...items.values()].flatMap(item => {
+        const name = nameOf(kind, server, item.key)
+        if (seen.has(name) || (kind === 'tools' && name.length > 128)) return []
+        seen.add(name)
+        return [{ server, item, name }]
+      }),
+    )
+  }
+
+  /** What answers to this name. `unread`: a list must be read first. */
+  find(
+    kind: 'tools' | 'prompts',
+    name: string,
+    at: { key: string; maxAgeMs: number },
+  ): Offered | 'unread' | undefined {
+    for (const server of this.servers) {
+      if (!name.startsWith(server.prefix)) continue
+      const items = server.listed(at.key, kind, at.maxAgeMs)
+      if (items === undefined) return 'unread'
+      const item = items.get(name.slice(server.prefix.length))
+      if (item !== undefined) return { server, item, name }
+    }
+    return undefined
+  }
+
+  /** Whose a resource is: who lists it, then who has a template that it fits, then the only one there is. */
+  findResource(
+    uri: string,
+    at: { key: string; maxAgeMs: number },
+  ): { server: Server; known: boolean } | 'unread' | undefined {
+    const lists = this.servers.map(server => ({
+      server,
+      resources: server.listed(at.key, 'resources', at.maxAgeMs),
+      templates: server.listed(at.key, 'templates', at.maxAgeMs),
+    }))
+    if (lists.some(({ resources, templates }) => resources === undefined || templates === undefined))
+      return 'unread'
+    const listing = lists.find(({ resources }) => resources?.has(uri) === true)
+    if (listing !== undefined) return { server: listing.server, known: true }
+    const fitting = lists.find(({ templates }) =>
+      [...(templates?.keys() ?? [])].some(each => fits(uri, each)),
+    )
+    if (fitting !== undefined) return { server: fitting.server, known: true }
+    return this.servers.length === 1 ? { server: this.servers[0]!, known: false } : undefined
+  }
+
+  /** Candidates for a name that nothing answers to. */
+  guess(name: string): Server {
+    return this.servers.find(({ prefix }) => name.startsWith(prefix)) ?? this.servers[0]!
+  }
+}
+
+export function nameOf(kind: Kind, server: Server, key: string): string {
+  return kind === 'tools' || kind === 'prompts' ? server.prefix + key : key
+}
+
+/** The definition as clients see it. */
+export function shown(kind: Kind, { item, name }: Offered): Fields {
+  const { key } = listings[kind]
+  return item.definition[key] === name ? item.definition : { ...item.definition, [key]: name }
+}
+
+/** A uri against a template (RFC 6570), in which each expression stands for any text. */
+function fits(uri: string, template: string): boolean {
+  return template.includes('{') && compileGlob(template.replaceAll(/\{[^{}]*\}/g, '*')).matches(uri)
+}
+
+function reached<T>(settled: readonly PromiseSettledResult<T>[]): readonly T[] {
+  const values = settled.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = settled.find(each => each.status === 'rejected')
+  if (values.length === 0 && failed !== undefined) {
+    throw failed.reason instanceof Error ? failed.reason : new GatewayError('upstream-unreachable')
+  }
+  return values
+}
+
+const federated = ['tools', 'prompts', 'resources', 'completions', 'logging'] as const
+
+/**
+ * What the whole can do. One server's word is passed on; of several, what is routed to each by name is there where one
+ * has it, and everything else only where all have it.
+ */
+export function capabilitiesOf(all: readonly ServerFacts[]): Fields {
+  if (all.length === 1) {
+    const { tasks: _, ...rest } = all[0]!.capabilities
+    return rest
+  }
+  const out: Record<string, unknown> = {}
+  for (const name of federated) {
+    const having = all.flatMap(({ capabilities }) =>
+      isFields(capabilities[name]) ? [capabilities[name]] : [],
+    )
+    if (having.length > 0) out[name] = Object.assign({}, ...having) as Fields
+  }
+  const [first, ...others] = all.map(({ capabilities }) => fieldsOf(capabilities['extensions']))
+  const shared = Object.entries(first ?? {}).filter(([name]) => others.every(each => name in each))
+  if (shared.length > 0) out['extensions'] = Object.fromEntries(shared)
+  return out
+}
