@@ -18,6 +18,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { slackRoutes } from './routes/slack.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { systemRoutes } from './routes/system.ts'
+import { toolRoutes } from './routes/tools.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { upstreamGrantRoutes } from './routes/upstream-grants.ts'
 import { userRoutes } from './routes/users.ts'
@@ -46,4 +47,5 @@ export const allRoutes: readonly Route[] = [
   ...upstreamGrantRoutes,
   ...detectionRoutes,
   ...restrictionRoutes,
+  ...toolRoutes,
 ]

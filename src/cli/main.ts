@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   keys: async () => (await import('./commands/keys.ts')).keysCommand,
   witness: async () => (await import('./commands/witness.ts')).witnessCommand,
   detections: async () => (await import('./commands/detections.ts')).detectionsCommand,
+  tools: async () => (await import('./commands/tools.ts')).toolsCommand,
   identities: async () => (await import('./commands/identities.ts')).identitiesCommand,
   budgets: async () => (await import('./commands/budgets.ts')).budgetsCommand,
   export: async () => (await import('./commands/export.ts')).exportCommand,

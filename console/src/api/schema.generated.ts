@@ -1082,6 +1082,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What upstreams offer by name, as it was accepted, and what waits for a person */
+        get: operations["tools.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tools/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept the definition that waits. Only a person can, and only the one that was looked at */
+        post: operations["tools.accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -4776,6 +4810,122 @@ export interface operations {
                         expires: string;
                         id: string;
                         name: string;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tools.list": {
+        parameters: {
+            query?: {
+                connection?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The definitions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tools: ({
+                            accepted?: {
+                                by: string;
+                                pin: string;
+                                seen_at: string;
+                            } & {
+                                [key: string]: unknown;
+                            };
+                            connection: string;
+                            name: string;
+                            server: string;
+                            /** @enum {string} */
+                            state: "accepted" | "changed" | "new";
+                            /** @description What the upstream says now; nobody can use it until a person accepts it */
+                            waiting?: {
+                                pin: string;
+                                seen_at: string;
+                            } & {
+                                [key: string]: unknown;
+                            };
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tools.accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    connection: string;
+                    name: string;
+                    /** @description Of the definition that was looked at */
+                    pin: string;
+                    server: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The definition */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accepted?: {
+                            by: string;
+                            pin: string;
+                            seen_at: string;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                        connection: string;
+                        name: string;
+                        server: string;
+                        /** @enum {string} */
+                        state: "accepted" | "changed" | "new";
+                        /** @description What the upstream says now; nobody can use it until a person accepts it */
+                        waiting?: {
+                            pin: string;
+                            seen_at: string;
+                        } & {
+                            [key: string]: unknown;
+                        };
                     } & {
                         [key: string]: unknown;
                     };
