@@ -3,7 +3,7 @@ import { compileGlob, type Glob } from '../../policy/glob.ts'
 import { risks } from '../../model/decision.ts'
 import type { Risk } from '../../model/action.ts'
 import { fieldsOf, type Fields } from './rpc.ts'
-import { packs } from './packs.ts'
+import { packs } from './packs/index.ts'
 import type { ServerSettings } from './settings.ts'
 
 export interface Classified {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { byteSize, duration } from '../../config/units.ts'
 import { upstreamBase } from '../http/flavour.ts'
 import { commonSettings } from '../http/settings.ts'
-import { packNames } from './packs.ts'
+import { packNames } from './packs/index.ts'
 
 const template = z.string().describe('Text in which `${name}` stands for a secret of the `credential` block')
 

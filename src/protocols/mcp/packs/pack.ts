@@ -1,5 +1,4 @@
-/** Classifications of well-known servers' tools that come with the gateway. Each is data, in a file of its own. */
-import type { Risk } from '../../model/action.ts'
+import type { Risk } from '../../../model/action.ts'
 
 /** What is known of a server's tools. The gravest match counts for risk; tags and masks of all matches add up. */
 export interface Pack {
@@ -16,7 +15,3 @@ export interface PackedTool {
   /** Mask profiles that its results always get. */
   readonly mask?: readonly string[]
 }
-
-export const packs: readonly Pack[] = []
-
-export const packNames: readonly string[] = packs.map(({ name }) => name)
