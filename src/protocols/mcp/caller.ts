@@ -14,6 +14,7 @@ import type { SealedStates } from './sealed-state.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcRequest } from './rpc.ts'
 import type { Contact } from './server.ts'
 import type { McpSettings } from './settings.ts'
+import { passedExtensions } from './versions.ts'
 import type { VirtualServer } from './virtual-server.ts'
 
 /** What a connection is made of. */
@@ -62,7 +63,7 @@ export function mayAsk({ gateway, connection }: Parts, { session, asked }: Calle
 /** The client as servers see it: with no more than it has declared and policy lets it be asked. */
 export function clientFor(parts: Parts, caller: Caller): ClientProfile {
   const { capabilities, ...rest } = caller.asked.client
-  const kept: Record<string, unknown> = { ...capabilities }
+  const kept = passedExtensions(capabilities)
   for (const [method, { capability }] of Object.entries(clientRequests))
     if (capability in kept && !mayAsk(parts, caller, method)) delete kept[capability]
   return { ...rest, capabilities: kept }

@@ -272,7 +272,7 @@ export class McpExchange implements Exchange {
 
   #finish(outcome: Outcome): void {
     this.outcome = outcome
-    this.#parts.answer?.finish(this.#textOf(outcome))
+    this.#parts.answer?.finish(this.#textOf(outcome), statusOf(outcome))
   }
 
   #textOf(outcome: Outcome): string {
@@ -306,6 +306,12 @@ export class McpExchange implements Exchange {
     this.#release?.()
     this.#release = undefined
   }
+}
+
+/** What 2026-07-28 wants said in HTTP too; where the answer streams already, its status has gone. */
+function statusOf(outcome: Outcome): number {
+  const code = 'error' in outcome ? outcome.error.code : 0
+  return code === codes.missingCapability || code === codes.headerMismatch ? 400 : 200
 }
 
 /** How many blocks of which kinds a result has: enough to see what it was, without what it says. */

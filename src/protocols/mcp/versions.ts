@@ -14,6 +14,17 @@ export const latestLegacy = '2025-11-25'
 
 export const supportedVersions: readonly string[] = [...modernVersions, ...legacyVersions]
 
+/** Not spoken yet, so neither side is told that the other does: a task could not be asked about. */
+const withheldExtensions = new Set(['io.modelcontextprotocol/tasks'])
+
+/** Capabilities without the extensions that do not pass here. */
+export function passedExtensions(capabilities: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { extensions, ...rest } = capabilities
+  if (typeof extensions !== 'object' || extensions === null) return rest
+  const kept = Object.entries(extensions).filter(([name]) => !withheldExtensions.has(name))
+  return kept.length === 0 ? rest : { ...rest, extensions: Object.fromEntries(kept) }
+}
+
 /** Keys of `_meta` that a modern request carries (basic/index, `_meta`). */
 export const metaKeys = {
   version: 'io.modelcontextprotocol/protocolVersion',

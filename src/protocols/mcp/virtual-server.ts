@@ -5,6 +5,7 @@ import { type Item, type Kind, listings } from './catalogue.ts'
 import type { Link, ServerFacts } from './link.ts'
 import { type Fields, fieldsOf, isFields } from './rpc.ts'
 import type { Contact, Server } from './server.ts'
+import { passedExtensions } from './versions.ts'
 
 /** A thing that a server offers, under the name by which clients call it. */
 export interface Offered {
@@ -120,7 +121,7 @@ const federated = ['tools', 'prompts', 'resources', 'completions', 'logging'] as
 export function capabilitiesOf(all: readonly ServerFacts[]): Fields {
   if (all.length === 1) {
     const { tasks: _, ...rest } = all[0]!.capabilities
-    return rest
+    return passedExtensions(rest)
   }
   const out: Record<string, unknown> = {}
   for (const name of federated) {
@@ -132,5 +133,5 @@ export function capabilitiesOf(all: readonly ServerFacts[]): Fields {
   const [first, ...others] = all.map(({ capabilities }) => fieldsOf(capabilities['extensions']))
   const shared = Object.entries(first ?? {}).filter(([name]) => others.every(each => name in each))
   if (shared.length > 0) out['extensions'] = Object.fromEntries(shared)
-  return out
+  return passedExtensions(out)
 }
