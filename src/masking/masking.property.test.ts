@@ -296,7 +296,11 @@ describe('P8: masking of random text', () => {
         async (from, cuts, [at, junk]) => {
           const { text } = written(from)
           const broken = text.slice(0, at % (text.length + 1)) + junk + text.slice(at % (text.length + 1))
-          const inside = planted.filter(secret => broken.includes(secret))
+          // Junk inside an escape leaves its digits beside a value, which makes a longer word of it.
+          const inside = planted.filter(secret => {
+            const start = broken.indexOf(secret)
+            return start >= 0 && !/[0-9a-f]$/i.test(broken.slice(0, start))
+          })
           const masker = masking.masker(['secrets', 'personal'])
           const { body } = masker.body(split(Buffer.from(broken), cuts), {
             type: 'application/json',

@@ -10,6 +10,7 @@ import { type Entry, terminalKinds } from '../../src/audit/events.ts'
 import { type ChildGateway, killWhileStarting, spawnGateway } from '../support/child-gateway.ts'
 import { runCli } from '../support/cli.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
+import { until } from '../support/until.ts'
 import { createWorld, type World } from '../support/world.ts'
 
 const long = process.env['SALLYPORT_LONG'] === '1'
@@ -76,7 +77,10 @@ async function killedUnderLoad(world: World, load: Load): Promise<void> {
   const gateway: ChildGateway = await spawnGateway(world)
   const stop = new AbortController()
   const running = load.run(`${gateway.url}/c/things`, stop.signal)
-  await sleep(30 + Math.random() * 350)
+  // However slow the machine is: a kill that meets no traffic shows nothing.
+  const before = load.acknowledged.size
+  await until('the load is answered', () => load.acknowledged.size > before + 8)
+  await sleep(Math.random() * 350)
   await gateway.kill()
   stop.abort()
   await running
