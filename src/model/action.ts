@@ -1,6 +1,9 @@
 /** What an action does to its resource, the gravest wins. `admin` changes who may do what, or blinds the watchers. */
 export type Risk = 'read' | 'write' | 'delete' | 'admin'
 
+/** All names by which rules may know one thing; the first is exact (`public.orders`), others are shorter (`orders`). */
+export type ResourceNames = readonly [string, ...string[]]
+
 /**
  * One thing asked for inside a session, free of protocol: an HTTP request, an SQL statement, an MCP call.
  * A protocol makes it from its own message; policy, guards, approvals and audit read nothing else.
@@ -15,6 +18,11 @@ export interface Action {
   readonly risk: Risk
   /** The canonical address of what is acted on, without secrets: a path, a table list, a tool. */
   readonly resource: string
+  /**
+   * What is acted on, thing by thing, where the protocol can tell; read only where `Demands.resources` asked for it.
+   * What can't be told apart is listed with all that may be meant: rules that restrict match any, an allow needs all.
+   */
+  readonly resources?: readonly ResourceNames[]
   /**
    * What conditions see as `request`: plain JSON values, protocol-shaped, made from the very bytes that will be
    * forwarded. A part that was not read (a streamed body) is absent.

@@ -7,6 +7,8 @@ import type { Subject } from '../model/subject.ts'
 export interface Demands {
   /** A rule for this connection reads the body, or may ask a person (approvals bind to the body's bytes). */
   readonly body: boolean
+  /** A rule for this connection selects by what is acted on. */
+  readonly resources: boolean
 }
 
 /**

@@ -38,7 +38,7 @@ export class Candidates {
     const { demands } = this.#index(connection)
     return recall(demands, operation, () => {
       const rules = risks.flatMap(risk => this.of(connection, { operation, risk }))
-      return { body: rules.some(needsBody) }
+      return { body: rules.some(needsBody), resources: rules.some(needsResources) }
     })
   }
 
@@ -55,6 +55,10 @@ export class Candidates {
 /** An approval binds to the whole request, so a rule that may ask needs it read as a condition on it does. */
 function needsBody(rule: Rule): boolean {
   return rule.condition?.readsBody === true || (rule.effect === 'require_approval' && !rule.shadow)
+}
+
+function needsResources(rule: Rule): boolean {
+  return rule.resources !== undefined || rule.condition?.readsResources === true
 }
 
 /** Least recently used goes first; a Map keeps the order of insertion. */

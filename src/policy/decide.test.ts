@@ -261,3 +261,43 @@ test('P6: an unknown operation is never permitted by globs, absence or risk alon
     }),
   )
 })
+
+test('an allow needs everything acted on to be named, a rule that restricts any of it', () => {
+  const policy = policyOf(
+    { name: 'sales', effect: 'allow', resources: ['sales.*', 'public.orders', '!sales.secret'] },
+    { name: 'no-payroll', effect: 'deny', resources: ['PAYROLL', 'hr.*', '!hr.holidays'] },
+  )
+  const effectOf = (...resources: string[][]): string =>
+    judge(policy, { action: { resources: resources as [string, ...string[]][] } }).effect
+  assert.equal(effectOf(['sales.x', 'x'], ['public.orders', 'orders']), 'permit')
+  assert.equal(effectOf(['sales.x', 'x'], ['public.other', 'other']), 'deny')
+  assert.equal(effectOf(['sales.secret', 'secret']), 'deny')
+  assert.equal(effectOf(['sales.payroll', 'payroll']), 'deny')
+  assert.equal(effectOf(['Sales.x', 'x']), 'deny')
+  assert.equal(judge(policy, { action: { resources: [['hr.x', 'x']] } }).rule, 'no-payroll')
+  assert.equal(judge(policy, { action: { resources: [['hr.holidays', 'holidays']] } }).rule, undefined)
+  // Nothing that can be named is no reason to let it pass.
+  assert.equal(effectOf(), 'deny')
+  assert.equal(judge(policy).effect, 'deny')
+})
+
+test('conditions see the exact names of what is acted on', () => {
+  const policy = policyOf({
+    name: 'own',
+    effect: 'allow',
+    when: "action.resources.all(r, r.startsWith('own.'))",
+  })
+  assert.equal(judge(policy, { action: { resources: [['own.a', 'a']] } }).effect, 'permit')
+  assert.equal(
+    judge(policy, {
+      action: {
+        resources: [
+          ['own.a', 'a'],
+          ['b.own.', 'x'],
+        ],
+      },
+    }).effect,
+    'deny',
+  )
+  assert.equal(judge(policy).reason, 'condition-error')
+})

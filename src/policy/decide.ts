@@ -85,6 +85,7 @@ function match(candidates: readonly Rule[], inquiry: Inquiry): Matches {
     // An allow that does not name the unknown operation has nothing to say about it, obligations included.
     if (rule.effect === 'allow' && !grants(rule, inquiry.action)) continue
     if (!rule.subjects.every(selector => selector.matches(inquiry.subject))) continue
+    if (rule.resources?.(inquiry.action) === false) continue
     const { holds, error } = conditionHolds(rule, variables)
     if (error !== undefined && !rule.shadow) errors.push({ rule: rule.name, error: error.message })
     if (holds) (rule.shadow ? shadow : rules).push(rule)
@@ -100,7 +101,7 @@ export function variablesOf({ subject, connection, action, now }: Inquiry): Vari
   return {
     subject: { issuer, id, name, email, kind, method, groups, claims, on_behalf_of: onBehalfOf },
     connection: { name: connection.name, protocol, sensitivity, labels },
-    action: { operation, risk, resource, known },
+    action: { operation, risk, resource, resources: action.resources?.map(([exact]) => exact), known },
     request: action.content,
     now: new Date(now),
   }

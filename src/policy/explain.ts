@@ -61,6 +61,8 @@ function firstMiss(rule: Rule, { subject, connection, action }: Inquiry): string
   if (rule.effect === 'allow' && !grants(rule, action)) {
     return `${action.operation} is an unknown operation, which an allow has to name`
   }
+  if (rule.resources?.(action) === false)
+    return `resources does not match ${action.resources?.map(([exact]) => exact).join(', ') || 'nothing'}`
   const who = rule.subjects.find(selector => !selector.matches(subject))
   return who === undefined ? undefined : `${who.name} does not match the subject`
 }

@@ -107,7 +107,9 @@ function connectionOf(
   return { name: connection, ...plain }
 }
 
-function actionOf({ operation, risk, known, resource, request }: Question['action']): Action {
+function actionOf({ operation, risk, known, resource, resources, request }: Question['action']): Action {
   const content = request
-  return { id: 'a_case', operation, risk, known, resource, content, digest: () => '', facts: {} }
+  const names = resources?.map(each => [each, each.slice(each.lastIndexOf('.') + 1)] as const)
+  const more = names === undefined ? {} : { resources: names }
+  return { id: 'a_case', operation, risk, known, resource, content, digest: () => '', facts: {}, ...more }
 }

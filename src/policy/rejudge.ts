@@ -87,6 +87,7 @@ function verdictOf(rule: Rule, inquiry: Inquiry): Verdict {
     if (key === 'groups' || key === 'claims') needs.add(key)
     else if (!selector.matches(inquiry.subject)) return false
   }
+  if (rule.resources !== undefined) needs.add('request')
   const { condition } = rule
   if (condition !== undefined && condition.unrecorded.length > 0) {
     for (const part of condition.unrecorded) needs.add(part)

@@ -9,6 +9,7 @@ import {
   connectionSelectors,
   operationSelector,
   type Operations,
+  resourceSelector,
   type Selector,
   subjectSelectors,
 } from './selectors.ts'
@@ -31,6 +32,7 @@ export interface Rule {
   readonly connections: readonly Selector<Connection>[]
   readonly operations: Operations
   readonly risks: ReadonlySet<Risk> | undefined
+  readonly resources: ((action: Action) => boolean) | undefined
   readonly condition: Condition | undefined
   /** As written, for people. */
   readonly source: RuleSource
@@ -63,6 +65,7 @@ export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
     subjects: subjectSelectors(source.subjects ?? {}),
     connections: connectionSelectors(source.connections ?? {}),
     operations,
+    resources: resourceSelector(source),
     risks: source.risks === undefined ? undefined : new Set(source.risks),
     condition,
     source,

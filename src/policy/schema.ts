@@ -148,6 +148,10 @@ export const ruleSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('The risk of the operation is one of these'),
+  resources: words(
+    'What is acted on, such as tables; `*` and a leading `!` as for operations. An allow needs all of it to match, and ' +
+      'something to be acted on; deny and require_approval match where any of it may be meant',
+  ),
   when: z
     .string()
     .min(1)
@@ -219,6 +223,10 @@ export const questionSchema = z.strictObject({
       risk: z.enum(['read', 'write', 'delete', 'admin']).default('read'),
       known: z.boolean().default(true).describe('False for an operation that no catalogue knows'),
       resource: z.string().default(''),
+      resources: z
+        .array(z.string().min(1))
+        .optional()
+        .describe('What is acted on; of `a.b` a rule may also say `b`'),
       request: z.record(z.string(), z.unknown()).default({}).describe('What conditions see as `request`'),
     })
     .describe('What is asked'),

@@ -3,6 +3,7 @@
  * operations, paths and hosts canonical, and connections are found by their configured name, so that no encoding or
  * spelling of a client's reaches this place.
  */
+import type { Action, ResourceNames } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Subject } from '../model/subject.ts'
 import { compileGlob, compileGlobs, type Glob } from './glob.ts'
@@ -118,6 +119,24 @@ export function operationSelector(source: RuleSource): Operations {
     names: operation => (asksAnything || naming.some(glob => glob.matches(operation))) && matches(operation),
     issues: issuesOf(source, naming.length),
   }
+}
+
+/**
+ * A rule's `resources`. A rule that restricts matches where any of what is acted on may be meant; an allow where there
+ * is something, and all of it is. Spelling as for operations.
+ */
+export function resourceSelector(source: RuleSource): ((action: Action) => boolean) | undefined {
+  const { resources, effect } = source
+  if (resources === undefined) return undefined
+  const narrows = effect !== 'allow'
+  const written = resources.filter(pattern => !pattern.startsWith('!'))
+  const excluded = compileGlobs(
+    resources.filter(pattern => pattern.startsWith('!')).map(pattern => pattern.slice(1)),
+    { ignoreCase: !narrows },
+  )
+  const covered = written.length === 0 ? () => true : compileGlobs(written, { ignoreCase: narrows })
+  const matches = (names: ResourceNames): boolean => names.some(covered) && !names.some(excluded)
+  return ({ resources: all = [] }) => (narrows ? all.some(matches) : all.length > 0 && all.every(matches))
 }
 
 /** `GET /status`, and with `unknown: true` also `GET /status/*`; never `*`, `GET *`, `GET /*` or `tools/call:*`. */

@@ -144,6 +144,21 @@ test('knows which conditions read the body', () => {
   }
 })
 
+test('knows which conditions look at what is acted on', () => {
+  for (const [text, expected] of [
+    ["action.resources.all(r, r.startsWith('public.'))", true],
+    ["'x' in action.resources", true],
+    ["action['resources'].size() == 1", true],
+    ["action.resource == 'x'", false],
+    ['action.known', false],
+  ] as const) {
+    const condition = compileCondition(text)
+    assert.ok('evaluate' in condition, text)
+    assert.equal(condition.readsResources, expected, text)
+    assert.deepEqual(condition.unrecorded, expected && text[6] !== '[' ? ['request'] : [])
+  }
+})
+
 // A hostile request must cost little: without a budget the loops among these take minutes to hours.
 const hostile: readonly [string, string, () => unknown][] = [
   [

@@ -17,6 +17,8 @@ export interface Condition {
   readonly text: string
   /** It looks at `request.body`, or at `request` in a way that may. */
   readonly readsBody: boolean
+  /** It looks at `action.resources`, or at `action` in a way that may. */
+  readonly readsResources: boolean
   /** What it looks at that entries do not hold. */
   readonly unrecorded: readonly UnrecordedPart[]
   /**
@@ -64,7 +66,13 @@ const connectionFields = {
   sensitivity: 'string',
   labels: 'map<string, string>',
 } as const
-const actionFields = { operation: 'string', risk: 'string', resource: 'string', known: 'bool' } as const
+const actionFields = {
+  operation: 'string',
+  risk: 'string',
+  resource: 'string',
+  resources: 'list<string>',
+  known: 'bool',
+} as const
 const fieldNames = Object.keys({ ...subjectFields, ...connectionFields, ...actionFields })
 
 const environment = new Environment({
@@ -95,6 +103,7 @@ export function compileCondition(text: string): Condition | ConditionProblem {
     return {
       text,
       readsBody: readsBody(parsed.ast),
+      readsResources: readsResources(parsed.ast),
       unrecorded: [...new Set(unrecorded(parsed.ast))],
       evaluate(given) {
         const frame: Frame = { variables: { ...given }, locals: [], left: budget, depth: 0 }
@@ -141,12 +150,20 @@ function readsBody(node: ASTNode): boolean {
   return childrenOf(node).some(readsBody)
 }
 
+function readsResources(node: ASTNode): boolean {
+  if (node.op === 'id') return node.args === 'action'
+  if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'action')
+    return node.args[1] === 'resources'
+  return childrenOf(node).some(readsResources)
+}
+
 function isRequest(node: ASTNode): boolean {
   return node.op === 'id' && node.args === 'request'
 }
 
 function unrecorded(node: ASTNode): UnrecordedPart[] {
   if (node.op === 'id' && node.args === 'request') return ['request']
+  if (node.op === '.' && readsResources(node)) return ['request']
   // The subject as a whole, in a place where its fields are not told apart.
   if (node.op === 'id' && node.args === 'subject') return ['groups', 'claims']
   if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'subject') {

@@ -110,7 +110,7 @@ export function fakeGateway(): FakeGateway {
     },
     policy: {
       version: 'sha256:00',
-      demands: () => ({ body: gateway.demandsBody }),
+      demands: () => ({ body: gateway.demandsBody, resources: false }),
       authorize: (_subject, _connection, action) => decision(gateway.decide(action)),
       foresee: (_subject, _connection, action) => decision(gateway.decide(action)),
     },

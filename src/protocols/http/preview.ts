@@ -126,7 +126,7 @@ function ownGateway(gateway: Gateway, masker: Masker): Gateway {
     guards: [],
     policy: {
       version: gateway.policy.version,
-      demands: () => ({ body: false }),
+      demands: () => ({ body: false, resources: false }),
       authorize: () => decision,
       foresee: () => decision,
     },
