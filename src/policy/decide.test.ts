@@ -278,7 +278,8 @@ test('an allow needs everything acted on to be named, a rule that restricts any 
   assert.equal(judge(policy, { action: { resources: [['hr.holidays', 'holidays']] } }).rule, undefined)
   // Nothing that can be named is no reason to let it pass.
   assert.equal(effectOf(), 'deny')
-  assert.equal(judge(policy).effect, 'deny')
+  assert.equal(judge(policy, { action: { resources: [] } }).rule, undefined)
+  assert.equal(judge(policy).rule, 'no-payroll')
 })
 
 test('conditions see the exact names of what is acted on', () => {

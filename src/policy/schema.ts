@@ -150,7 +150,8 @@ export const ruleSchema = z.strictObject({
     .describe('The risk of the operation is one of these'),
   resources: words(
     'What is acted on, such as tables; `*` and a leading `!` as for operations. An allow needs all of it to match, and ' +
-      'something to be acted on; deny and require_approval match where any of it may be meant',
+      'something to be acted on; deny and require_approval match where any of it may be meant, or where the protocol ' +
+      'does not tell: name the connections',
   ),
   when: z
     .string()

@@ -123,7 +123,7 @@ export function operationSelector(source: RuleSource): Operations {
 
 /**
  * A rule's `resources`. A rule that restricts matches where any of what is acted on may be meant; an allow where there
- * is something, and all of it is. Spelling as for operations.
+ * is something, and all of it is. What a protocol does not tell may be anything. Spelling as for operations.
  */
 export function resourceSelector(source: RuleSource): ((action: Action) => boolean) | undefined {
   const { resources, effect } = source
@@ -136,7 +136,10 @@ export function resourceSelector(source: RuleSource): ((action: Action) => boole
   )
   const covered = written.length === 0 ? () => true : compileGlobs(written, { ignoreCase: narrows })
   const matches = (names: ResourceNames): boolean => names.some(covered) && !names.some(excluded)
-  return ({ resources: all = [] }) => (narrows ? all.some(matches) : all.length > 0 && all.every(matches))
+  return ({ resources }) => {
+    if (resources === undefined) return narrows
+    return narrows ? resources.some(matches) : resources.length > 0 && resources.every(matches)
+  }
 }
 
 /** `GET /status`, and with `unknown: true` also `GET /status/*`; never `*`, `GET *`, `GET /*` or `tools/call:*`. */

@@ -3989,6 +3989,8 @@ export interface operations {
                         };
                         /** @default  */
                         resource?: string;
+                        /** @description What is acted on; of `a.b` a rule may also say `b` */
+                        resources?: string[];
                         /**
                          * @default read
                          * @enum {string}

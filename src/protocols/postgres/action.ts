@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { newId } from '../../id.ts'
 import type { Masker } from '../../masking/masker.ts'
-import type { Action, Risk } from '../../model/action.ts'
+import type { Action, ResourceNames, Risk } from '../../model/action.ts'
 import type { Judgement } from './judge.ts'
 import { formatOf } from './messages.ts'
 import type { Operation } from './operations.ts'
@@ -33,6 +33,7 @@ export class PostgresAction implements Action {
   readonly known: boolean
   readonly risk: Risk
   readonly resource: string
+  readonly resources?: readonly ResourceNames[]
   readonly content: Readonly<Record<string, unknown>>
   readonly facts: Readonly<Record<string, unknown>>
   readonly #unit: Unit
@@ -56,6 +57,7 @@ export class PostgresAction implements Action {
         0,
         500,
       )
+    if (unit.resources !== undefined) this.resources = unit.resources
     this.content = contentOf(unit, of.state)
     this.facts = { db: factsOf(unit, operation, of) }
   }
@@ -80,6 +82,7 @@ export class PostgresAction implements Action {
         types ?? [],
         bind?.resultFormats ?? [],
         maxRows,
+        ...(this.resources === undefined ? [] : [this.resources]),
         [...changed].toSorted(([a], [b]) => (a < b ? -1 : 1)),
       ]),
     )
@@ -129,6 +132,9 @@ function factsOf(
     operation: operation.name,
     ...(statement === '' ? {} : { statement }),
     ...(judgement.tables.length === 0 ? {} : { tables: judgement.tables.slice(0, 32) }),
+    ...(unit.resources === undefined || unit.resources.length === 0
+      ? {}
+      : { relations: unit.resources.slice(0, 32).map(([exact]) => exact) }),
     ...(bind === undefined || bind.values.length === 0 ? {} : { values: bind.values.length }),
     backend_pid: state.pid,
   }

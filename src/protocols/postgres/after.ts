@@ -14,6 +14,7 @@ export function isMeaningful(name: string): boolean {
 export function afterStatement(host: Host, { judgement }: Unit, alone: boolean): void {
   const { statements, state, catalogue } = host
   const { role, settings, operations } = judgement
+  host.names.ran(judgement)
   const set = (name: string, value: string): void => {
     const before = state.changed.get(name)
     // A rollback may bring back what was: an approver is shown all that may hold.
@@ -23,8 +24,12 @@ export function afterStatement(host: Host, { judgement }: Unit, alone: boolean):
     if (name === '*') for (const each of state.changed.keys()) set(each, 'default')
     else if (meaningful.has(name)) set(name, value ?? 'default')
   }
-  if (operations.some(each => /^(?:CREATE|ALTER|DROP|SELECT INTO|DO|CALL)/.test(each.name)))
+  if (
+    operations.some(each => /^(?:CREATE|ALTER|DROP|SELECT INTO|DO|CALL|IMPORT|GRANT|REVOKE)/.test(each.name))
+  ) {
     catalogue.forget()
+    host.uncommitted = true
+  }
   if (role.kind === 'prepare') {
     statements.prepare(role.name, { judgement, types: [] })
     statements.confirm(role.name)

@@ -1,26 +1,52 @@
 /** Names of tables and columns by the OIDs that results come with, asked of the server once and kept for a while. */
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
+import { type Lineage, lineageOf } from './lineage.ts'
 import { login, type UpstreamSession } from './login.ts'
 import { query, readDataRow, terminate } from './messages.ts'
 import type { PostgresSettings } from './settings.ts'
 
 export interface Table {
+  readonly oid: number
   readonly schema: string
   readonly name: string
+  /** `relkind`: r table, p partitioned, v view, m materialized view, f foreign, ... */
+  readonly kind: string
+  /** True where reading it runs nothing of its owner's: no view, no row security. */
+  readonly plain: boolean
   /** Column names by attribute number. */
   readonly columns: ReadonlyMap<number, string>
+  /** Those that it inherits from, or that inherit from it: a column of theirs and its own of that name are one. */
+  readonly relatives: readonly Table[]
+  /** Of a view: what its columns are made of. */
+  readonly lineage?: Lineage
+  /** Of a view: the relations that its definition names, and the columns of them that it depends on. */
+  readonly sources: readonly { readonly table: Table; readonly columns: readonly string[] }[]
 }
 
-/** A renamed column is known by its new name after this long. */
+/** A function that somebody wrote: not one of the server's own. */
+export interface WrittenFunction {
+  readonly name: string
+  readonly language: string
+  /** Its definition. */
+  readonly source: string
+}
+
+/** What has changed outside of the gateway is known after this long. */
 const keptMs = 60_000
 const mostKept = 20_000
+
+type Making = {
+  -readonly [key in keyof Table]: Table[key] extends readonly (infer T)[] ? T[] : Table[key]
+}
 
 /** One for each connection. Asks on a session of its own, so that it can while a result is under way. */
 export class Catalogue {
   readonly #settings: PostgresSettings
   #tables = new Map<number, Table | undefined>()
   #named = new Map<string, readonly Table[]>()
+  #functions = new Map<string, readonly WrittenFunction[]>()
+  #schemas: Promise<ReadonlyMap<string, boolean>> | undefined
   #freshUntil = 0
   #asking: Promise<unknown> = Promise.resolve()
 
@@ -36,77 +62,199 @@ export class Catalogue {
   /** By OID. What another transaction has not committed can't be seen and is absent. Throws as `login` does. */
   async tables(oids: readonly number[], lease: Lease): Promise<ReadonlyMap<number, Table | undefined>> {
     this.#refresh()
-    const missing = [...new Set(oids)].filter(oid => oid !== 0 && !this.#tables.has(oid))
+    const kept = this.#tables
+    const missing = [...new Set(oids)].filter(oid => oid !== 0 && !kept.has(oid))
     if (missing.length > 0) {
       const found = await this.#ask(`c.oid = ANY ('{${missing.join(',')}}'::oid[])`, lease)
-      for (const oid of missing) this.#tables.set(oid, found.get(oid))
+      for (const oid of missing) kept.set(oid, found.get(oid))
     }
-    return this.#tables
+    return kept
   }
 
   /** Every table or view of each of these bare names, in any schema. */
   async named(names: readonly string[], lease: Lease): Promise<readonly Table[]> {
     this.#refresh()
-    const missing = names.filter(name => !this.#named.has(name))
+    const kept = this.#named
+    const missing = names.filter(name => !kept.has(name))
     if (missing.length > 0) {
-      const list = missing.map(name => `'${name.replaceAll("'", "''")}'`).join(',')
-      const found = [...(await this.#ask(`c.relname IN (${list})`, lease)).values()]
+      const found = [...(await this.#ask(`c.relname IN (${listed(missing)})`, lease)).values()]
       for (const name of missing)
-        this.#named.set(
+        kept.set(
           name,
           found.filter(table => table.name === name),
         )
     }
-    return names.flatMap(name => this.#named.get(name) ?? [])
+    return names.flatMap(name => kept.get(name) ?? [])
   }
 
-  #refresh(): void {
-    const full = this.#tables.size + this.#named.size > mostKept
-    if (performance.now() < this.#freshUntil && !full) return
-    this.#tables = new Map()
-    this.#named = new Map()
-    this.#freshUntil = performance.now() + keptMs
+  /** Every relation of a schema. */
+  async within(schema: string, lease: Lease): Promise<readonly Table[]> {
+    const found = await this.#ask(
+      `c.relkind IN ('r','p','v','m','f') AND n.nspname IN (${listed([schema])})`,
+      lease,
+    )
+    return [...found.values()].filter(table => table.schema === schema)
   }
 
-  /** One question at a time. */
-  #ask(condition: string, lease: Lease): Promise<ReadonlyMap<number, Table>> {
-    const asked = this.#asking.then(() => this.#askNow(condition, lease))
-    this.#asking = asked.catch(() => undefined)
+  /** The schemas that there are, and whether the gateway's own role may use them. */
+  schemas(lease: Lease): Promise<ReadonlyMap<string, boolean>> {
+    this.#refresh()
+    this.#schemas ??= this.#session(lease, async session => {
+      const rows = await rowsOf(
+        session,
+        `SELECT nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace`,
+      )
+      return new Map(rows.map(([name = '', usage]) => [name, usage === 't']))
+    })
+    const asked = this.#schemas
+    asked.catch(() => {
+      if (this.#schemas === asked) this.#schemas = undefined
+    })
     return asked
   }
 
-  async #askNow(condition: string, lease: Lease): Promise<ReadonlyMap<number, Table>> {
-    const session = await login(this.#settings, lease.secrets, [
-      ['client_encoding', 'UTF8'],
-      ['application_name', 'sallyport catalogue'],
-      ['search_path', 'pg_catalog'],
-    ])
-    try {
-      const rows = await rowsOf(
-        session,
-        `SELECT c.oid, n.nspname, c.relname, a.attnum, a.attname FROM pg_catalog.pg_class c
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-         WHERE ${condition}`,
+  /** Functions of these bare names, in any schema, that are not the server's own. */
+  async functions(names: readonly string[], lease: Lease): Promise<readonly WrittenFunction[]> {
+    this.#refresh()
+    const kept = this.#functions
+    const missing = names.filter(name => !kept.has(name))
+    if (missing.length > 0) {
+      const rows = await this.#session(lease, session =>
+        rowsOf(
+          session,
+          `SELECT p.proname, l.lanname,
+             CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_catalog.pg_get_functiondef(p.oid) ELSE '' END
+           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+           WHERE p.oid >= 16384 AND p.proname IN (${listed(missing)})`,
+        ),
       )
-      const tables = new Map<number, { schema: string; name: string; columns: Map<number, string> }>()
-      for (const [oid, schema = '', name = '', attribute, column = ''] of rows) {
-        let table = tables.get(Number(oid))
-        if (table === undefined) tables.set(Number(oid), (table = { schema, name, columns: new Map() }))
-        table.columns.set(Number(attribute), column)
-      }
-      return tables
-    } finally {
-      session.wire.send(terminate)
-      session.wire.end()
+      for (const name of missing)
+        kept.set(
+          name,
+          rows
+            .filter(([own]) => own === name)
+            .map(([own = '', language = '', source = '']) => ({ name: own, language, source })),
+        )
     }
+    return names.flatMap(name => kept.get(name) ?? [])
   }
+
+  #refresh(): void {
+    const full = this.#tables.size + this.#named.size + this.#functions.size > mostKept
+    if (performance.now() < this.#freshUntil && !full) return
+    this.#tables = new Map()
+    this.#named = new Map()
+    this.#functions = new Map()
+    this.#schemas = undefined
+    this.#freshUntil = performance.now() + keptMs
+  }
+
+  #ask(condition: string, lease: Lease): Promise<ReadonlyMap<number, Table>> {
+    return this.#session(lease, session => tablesOf(session, condition))
+  }
+
+  /** One question at a time. */
+  #session<T>(lease: Lease, ask: (session: UpstreamSession) => Promise<T>): Promise<T> {
+    const asked = this.#asking.then(async () => {
+      const session = await login(this.#settings, lease.secrets, [
+        ['client_encoding', 'UTF8'],
+        ['application_name', 'sallyport catalogue'],
+        ['search_path', 'pg_catalog'],
+        ['standard_conforming_strings', 'on'],
+      ])
+      try {
+        return await ask(session)
+      } finally {
+        session.wire.send(terminate)
+        session.wire.end()
+      }
+    })
+    this.#asking = asked.catch(() => undefined)
+    return asked
+  }
+}
+
+/** The tables of a condition and all that they are related to or made of. */
+async function tablesOf(session: UpstreamSession, condition: string): Promise<ReadonlyMap<number, Table>> {
+  const edges = await rowsOf(session, edgesText(condition))
+  const oids = new Set(edges.flatMap(([from = '', to = '']) => [from, to]))
+  if (oids.size === 0) return new Map()
+  const rows = await rowsOf(
+    session,
+    `SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, a.attnum, a.attname
+     FROM pg_catalog.pg_class c
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE c.oid = ANY ('{${[...oids].join(',')}}'::oid[])`,
+  )
+  const made = new Map<number, Making & { columns: Map<number, string> }>()
+  for (const [oid, schema = '', name = '', kind = '', secured, attribute, column = ''] of rows) {
+    let table = made.get(Number(oid))
+    if (table === undefined) {
+      const plain = 'rpmSti'.includes(kind) && secured === 'f'
+      table = { oid: Number(oid), schema, name, kind, plain, columns: new Map(), relatives: [], sources: [] }
+      made.set(table.oid, table)
+    }
+    if (attribute !== '') table.columns.set(Number(attribute), column)
+  }
+  relate(made, edges)
+  const views = [...made.values()].filter(({ kind }) => kind === 'v' || kind === 'm').map(({ oid }) => oid)
+  if (views.length > 0) {
+    const definitions = await rowsOf(
+      session,
+      `SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c WHERE c.oid = ANY ('{${views.join(',')}}'::oid[])`,
+    )
+    for (const [oid, text = ''] of definitions) made.get(Number(oid))!.lineage = lineageOf(text)
+  }
+  return made
+}
+
+function relate(made: ReadonlyMap<number, Making>, edges: readonly string[][]): void {
+  const columns = new Map<string, { table: Table; columns: string[] }>()
+  for (const [from, to, kind, attribute] of edges) {
+    const own = made.get(Number(from))
+    const other = made.get(Number(to))
+    if (own === undefined || other === undefined) continue
+    if (kind === 'inherits') own.relatives.push(other)
+    if (kind !== 'source') continue
+    let source = columns.get(`${from} ${to}`)
+    if (source === undefined) {
+      source = { table: other, columns: [] }
+      columns.set(`${from} ${to}`, source)
+      own.sources.push(source)
+    }
+    const name = other.columns.get(Number(attribute))
+    if (name !== undefined) source.columns.push(name)
+  }
+}
+
+/** Who inherits from whom, and what views are made of, as far as it leads from the tables of the condition. */
+function edgesText(condition: string): string {
+  return `WITH RECURSIVE edges(source, target, kind, attribute) AS (
+      SELECT i.inhrelid, i.inhparent, 'inherits', 0 FROM pg_catalog.pg_inherits i
+      UNION ALL SELECT i.inhparent, i.inhrelid, 'inherits', 0 FROM pg_catalog.pg_inherits i
+      UNION ALL SELECT w.ev_class, d.refobjid, 'source', d.refobjsubid
+        FROM pg_catalog.pg_rewrite w
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> w.ev_class
+        WHERE w.ev_type = '1' AND w.ev_class >= 16384
+    ), wanted(oid) AS (
+      SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${condition}
+      UNION SELECT e.target FROM wanted JOIN edges e ON e.source = wanted.oid
+    )
+    SELECT oid, oid, 'self', 0 FROM wanted
+    UNION ALL SELECT e.source, e.target, e.kind, e.attribute FROM wanted JOIN edges e ON e.source = wanted.oid`
+}
+
+function listed(names: readonly string[]): string {
+  return names.map(name => `'${name.replaceAll("'", "''")}'`).join(',')
 }
 
 async function rowsOf({ wire }: UpstreamSession, text: string): Promise<string[][]> {
   const rows: string[][] = []
   wire.send(query(text))
   await wire.flush()
+  let failed = false
   for (;;) {
     const each = wire.take()
     if (each === undefined) {
@@ -115,8 +263,10 @@ async function rowsOf({ wire }: UpstreamSession, text: string): Promise<string[]
       await wire.readable()
     } else if (each.type === 'D')
       rows.push(readDataRow(each.bytes).map(value => value?.toString('utf8') ?? ''))
-    else if (each.type === 'E')
-      throw new GatewayError('upstream-invalid', { detail: 'the catalogue can not be read' })
-    else if (each.type === 'Z') return rows
+    else if (each.type === 'E') failed = true
+    else if (each.type === 'Z') {
+      if (failed) throw new GatewayError('upstream-invalid', { detail: 'the catalogue can not be read' })
+      return rows
+    }
   }
 }

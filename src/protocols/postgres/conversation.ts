@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { FrameError, type Message } from './codec.ts'
 import type { Host } from './host.ts'
 import { judge } from './judge.ts'
-import { errorResponse, query, readyForQuery, type Report, type TransactionState } from './messages.ts'
+import { errorResponse, query, readyForQuery, type Report } from './messages.ts'
 import { Pipeline } from './pipeline.ts'
 import { sqlStates } from './refusal.ts'
 import { failTransaction, performAll } from './perform-all.ts'
@@ -96,6 +96,7 @@ export class Conversation {
       bytes: each.bytes,
       synced: true,
       mayHold: host.transaction === 'I',
+      dirty: this.#pipeline.dirty,
       before: async () => undefined,
       columns: () => undefined,
     })
@@ -110,8 +111,7 @@ export class Conversation {
       const each = await host.answer()
       host.client.send(each.bytes)
       if (each.type !== 'Z') continue
-      host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
-      if (host.transaction === 'I') host.statements.endTransaction()
+      host.ready(each)
       return
     }
   }

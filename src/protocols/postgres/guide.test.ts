@@ -11,10 +11,13 @@ const guide = readFileSync(join(import.meta.dirname, '../../../docs/guides/postg
 
 test('the configuration of the guide is valid', () => {
   const yaml = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text]) => text!)
-  assert.equal(yaml.length, 2)
-  const { connections, config } = parseConfig(yaml.join('\n'), 'guide.yaml', [postgresProtocol])
-  assert.equal(connections[0]?.protocol, 'postgres')
-  assert.equal(config.policy.rules?.length, 5)
+  const [connection, ...policies] = yaml
+  const counts = policies.map(policy => {
+    const { connections, config } = parseConfig(`${connection}\n${policy}`, 'guide.yaml', [postgresProtocol])
+    assert.equal(connections[0]?.protocol, 'postgres')
+    return config.policy.rules?.length
+  })
+  assert.deepEqual(counts, [2, 5])
 })
 
 test('defaults are the safe ones', () => {

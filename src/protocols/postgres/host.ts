@@ -10,6 +10,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { Message } from './codec.ts'
 import type { UpstreamSession } from './login.ts'
 import { noticeResponse, readReport, type Report, type TransactionState, writeReport } from './messages.ts'
+import { Names } from './resources.ts'
 import { isReadableEncoding } from './settings-judge.ts'
 import type { PostgresSettings } from './settings.ts'
 import { Statements } from './statements.ts'
@@ -41,12 +42,15 @@ export class Host {
   readonly cancelUpstream: () => Promise<void>
   readonly identify: () => Identified | Promise<Identified>
   readonly statements = new Statements()
+  readonly names = new Names(this)
   readonly state: SessionState & { readonly changed: Map<string, string> }
   /** Replaced with each message of the client that acts, so that a cancel ends what waits now and nothing later. */
   abort = new AbortController()
   transaction: TransactionState = 'I'
   /** Statements are on the path. */
   busy = false
+  /** Its open transaction may have changed the catalogue. */
+  uncommitted = false
   /** The server runs something whose answer has not been read whole. */
   forwarded = false
   /** Profiles that some statement of this session was answered with: notices that come later get them all. */
@@ -65,6 +69,17 @@ export class Host {
     this.identify = parts.identify
     const { user, pid } = upstream
     this.state = { database: settings.database, user, pid, changed: new Map(parts.changed) }
+  }
+
+  /** The server's ReadyForQuery. */
+  ready({ bytes }: Message): void {
+    this.transaction = String.fromCharCode(bytes[5]!) as TransactionState
+    if (this.transaction !== 'I') return
+    this.statements.endTransaction()
+    this.names.settled()
+    // Others see what it changed, and the catalogue with them, only once it is committed.
+    if (this.uncommitted) this.catalogue.forget()
+    this.uncommitted = false
   }
 
   /** Masks facts for entries: whatever the policy, no secret and nothing personal stands there. */

@@ -109,6 +109,61 @@ test('P6: tables are those that are meant, not those that WITH makes', () => {
   ])
 })
 
+test('P6: tables are found behind what is named of them', () => {
+  const qualified = (text: string): readonly string[] => one(text).qualified
+  for (const text of [
+    'drop trigger x on s.t',
+    'drop policy x on s.t',
+    'drop rule x on s.t',
+    'comment on column s.t.x is null',
+    'comment on trigger x on s.t is null',
+    'comment on constraint x on s.t is null',
+    "security label on column s.t.x is 'y'",
+    'drop table s.t',
+    'comment on table s.t is null',
+    'alter table s.t disable trigger x',
+    'create trigger x before insert on s.t execute function f()',
+    'create policy x on s.t',
+    'create rule x as on insert to s.t do instead nothing',
+    'vacuum s.t',
+    'lock s.t',
+    'truncate s.t',
+    'create table x.y (a int references s.t)',
+    'create table x.y () inherits (s.t)',
+    'alter table x.y attach partition s.t default',
+    'create publication p for table s.t',
+    'create statistics s on a, b from s.t',
+    'grant select on s.t to public',
+    'cluster s.t',
+    'analyze s.t (a)',
+    'refresh materialized view s.t',
+  ])
+    assert.ok(qualified(text).includes('s.t'), text)
+})
+
+test('P6: a statement about a schema is about all that is in it', () => {
+  for (const text of [
+    'drop schema s cascade',
+    'grant all on all tables in schema s to public',
+    'reindex schema s',
+    'alter schema s rename to t',
+    'alter schema s owner to t',
+    'create publication p for tables in schema s',
+  ])
+    assert.deepEqual(one(text).references, [{ schema: 's', name: '*', use: 'named' }], text)
+})
+
+test('P6: what a statement makes is told from what is there', () => {
+  const uses = (text: string): string[] =>
+    one(text).references.map(each => `${each.schema ?? ''}.${each.name} ${each.use}`)
+  assert.deepEqual(uses('create table a as select * from b'), ['.a made', '.b named'])
+  assert.deepEqual(uses('create temp view a as select * from b'), ['.a made temporary', '.b named'])
+  assert.deepEqual(uses('select 1 into pg_temp.a'), ['pg_temp.a made temporary'])
+  assert.deepEqual(uses('create table s.a (like b)'), ['s.a made', '.b named'])
+  assert.deepEqual(uses('alter table a rename to b'), ['.b made', '.a named'])
+  assert.deepEqual(uses('alter table s.a set schema t'), ['t.a made', 's.a named'])
+})
+
 test('P6: a WHERE that looks at no column is none', () => {
   for (const text of [
     'delete from t',

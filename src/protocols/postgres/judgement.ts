@@ -1,10 +1,11 @@
 /** One statement's tree, walked: what it does, to what, and what hides in it. */
 import type { Risk } from '../../model/action.ts'
 import { risks } from '../../model/decision.ts'
-import { harmlessFunctions } from './harmless-functions.generated.ts'
+import { bare, graveFunctions, isHarmless } from './functions.ts'
 import { type Operation, operationOf } from './operations.ts'
 import { type Role, roleOf } from './roles.ts'
 import { type Setting, settingsOf, settingRisk } from './settings-judge.ts'
+import { isNode, isTag, list, type Node, sorted, stringOf, tagged } from './tree.ts'
 
 /** What a statement does. Lists are sorted and hold each name once. */
 export interface Judgement {
@@ -18,6 +19,8 @@ export interface Judgement {
   readonly tables: readonly string[]
   /** The same as written: `schema.name` or `name`. */
   readonly qualified: readonly string[]
+  /** The same one by one, and what it makes. */
+  readonly references: readonly Reference[]
   /** Bare names of the columns that it names anywhere; `*` stands for all of a relation's. */
   readonly columns: readonly string[]
   /** Those that flow into what it gives back, and those that it stores elsewhere. */
@@ -37,18 +40,20 @@ export interface Judgement {
   readonly normalized: () => string
 }
 
-export class TooComplexError extends Error {}
+/** A relation as a statement names it. `*`: all of the schema's. */
+export interface Reference {
+  readonly schema?: string
+  readonly name: string
+  /** Whether it is there before, or made by the statement. */
+  readonly use: 'named' | 'made' | 'made temporary'
+}
 
-type Node = Readonly<Record<string, unknown>>
+export class TooComplexError extends Error {}
 
 const mostDepth = 1200
 
 /** Parts of statements that are called statements: the body of a function in SQL, what identifies a table's rows. */
 const parts: ReadonlySet<string> = new Set(['ReturnStmt', 'ReplicaIdentityStmt'])
-
-/** Functions that reach out of the database or end other people's work. */
-const graveFunctions =
-  /^(?:pg_read_(?:binary_)?file|pg_ls_.*|pg_stat_file|lo_import|lo_export|pg_terminate_backend|pg_cancel_backend|pg_reload_conf|pg_rotate_logfile.*|pg_file_.*|pg_logdir_ls|dblink.*|pg_promote|pg_switch_wal|pg_create_.*|pg_drop_.*|pg_replication_.*|pg_logical_.*|pg_backup_.*|pg_start_backup|pg_stop_backup|pg_wal_replay_.*|.*_to_xml.*|pg_log_backend_memory_contexts|pg_stat_reset.*|binary_upgrade_.*|plpgsql_call_handler)$/
 
 /** Everything but `text` and `normalized`. */
 export function judgeStatement(stmt: unknown): Omit<Judgement, 'text' | 'normalized'> {
@@ -67,6 +72,7 @@ class Walker {
   readonly #operations = new Map<string, Operation>()
   readonly #tables = new Set<string>()
   readonly #qualified = new Set<string>()
+  readonly #references = new Map<string, Reference>()
   readonly #aliases = new Set<string>()
   readonly #columns: { readonly name: string; readonly flow: Flow; readonly alone: boolean }[] = []
   readonly #functions = new Set<string>()
@@ -104,6 +110,7 @@ class Walker {
       known: this.#known,
       tables: sorted(this.#tables),
       qualified: sorted(this.#qualified),
+      references: [...this.#references.values()],
       columns: named(),
       shown: named('shown'),
       stored: named('stored'),
@@ -126,6 +133,8 @@ class Walker {
     if (typeof value !== 'object' || value === null) return
     if (++this.#depth > mostDepth) throw new TooComplexError()
     if (Array.isArray(value)) for (const each of value) this.#walk(each, names)
+    // Relations of utility statements stand in fields without a tag, and are never names of WITH.
+    else if ('relname' in value) this.#relation(value, noNames)
     else {
       for (const [key, each] of Object.entries(value)) {
         if (isTag(key) && isNode(each)) this.#visit(key, each, names)
@@ -173,8 +182,16 @@ class Walker {
         return this.#call(rest, names)
       case 'DropStmt':
       case 'CommentStmt':
-        this.#objects(rest['objects'] ?? [rest['object']])
+      case 'SecLabelStmt':
+        this.#objects(rest['objects'] ?? [rest['object']], String(rest['removeType'] ?? rest['objtype']))
         return
+      case 'CreateStmt':
+      case 'CreateSeqStmt':
+      case 'CompositeTypeStmt': {
+        const { relation, sequence, typevar, ...parts } = rest
+        this.#made(relation ?? sequence ?? typevar)
+        return this.#walk(parts, names)
+      }
       case 'VariableSetStmt':
         this.#settings.push(...settingsOf(rest))
         return
@@ -183,9 +200,14 @@ class Walker {
         return
       case 'AlterSystemStmt':
         return
+      case 'RenameStmt':
+      case 'AlterObjectSchemaStmt':
+        if (isNode(rest['relation'])) this.#moved(rest['relation'], rest)
+        for (const each of schemasOf(tag, rest)) this.#table(each, '*')
+        return this.#walk(rest, names)
       default:
-        // Relations of utility statements stand in fields without a tag.
-        return this.#utility(rest, names)
+        for (const each of schemasOf(tag, rest)) this.#table(each, '*')
+        return this.#walk(rest, names)
     }
   }
 
@@ -218,7 +240,7 @@ class Walker {
     const { targetList, valuesLists, intoClause, lockingClause, larg, rarg, ...rest } = node
     if (intoClause !== undefined) {
       this.#add({ name: 'SELECT INTO', risk: 'write' })
-      this.#target((intoClause as Node)['rel'])
+      this.#made((intoClause as Node)['rel'])
       this.#storing = true
     }
     const pinned = this.#pinned
@@ -262,7 +284,7 @@ class Walker {
 
   #storingIn(node: Node, names: Names): void {
     const into = node['into'] as Node | undefined
-    this.#target(into?.['rel'] ?? node['view'])
+    this.#made(into?.['rel'] ?? node['view'])
     const before = this.#storing
     this.#storing = true
     this.#inFlow('stored', () => this.#walk(node['query'], names))
@@ -299,12 +321,27 @@ class Walker {
     for (const [name, operation] of before) this.#operations.set(name, operation)
   }
 
-  #relation(node: Node, names: Names): void {
+  #relation(node: Node, names: Names, use: Reference['use'] = 'named'): void {
     const name = String(node['relname'])
     const schema = node['schemaname'] === undefined ? undefined : String(node['schemaname'])
     this.#alias(node)
     if (schema === undefined && names.has(name)) return
-    this.#table(schema, name)
+    this.#table(schema, name, use)
+  }
+
+  #made(relation: unknown): void {
+    if (!isNode(relation)) return
+    const temporary = relation['relpersistence'] === 't' || relation['schemaname'] === 'pg_temp'
+    this.#relation(relation, noNames, temporary ? 'made temporary' : 'made')
+  }
+
+  /** The name or schema that a relation gets. */
+  #moved(relation: Node, { renameType, newname, newschema }: Node): void {
+    const schema = newschema ?? relation['schemaname']
+    const whole = newschema !== undefined || /TABLE|VIEW|SEQUENCE|INDEX|TYPE/.test(String(renameType))
+    if (!whole) return
+    const name = String(newschema === undefined ? newname : relation['relname'])
+    this.#table(schema === undefined ? undefined : String(schema), name, 'made')
   }
 
   /** What is changed is never a name of WITH. */
@@ -312,9 +349,13 @@ class Walker {
     if (isNode(relation)) this.#relation(relation, noNames)
   }
 
-  #table(schema: string | undefined, name: string): void {
-    this.#tables.add(name)
-    this.#qualified.add(schema === undefined ? name : `${schema}.${name}`)
+  #table(schema: string | undefined, name: string, use: Reference['use'] = 'named'): void {
+    if (name !== '*') {
+      this.#tables.add(name)
+      this.#qualified.add(schema === undefined ? name : `${schema}.${name}`)
+    }
+    const reference = { ...(schema === undefined ? {} : { schema }), name, use }
+    this.#references.set(JSON.stringify(reference), reference)
   }
 
   #alias(node: Node): void {
@@ -359,18 +400,14 @@ class Walker {
     else this.#walk(node, names)
   }
 
-  #objects(objects: unknown): void {
+  #objects(objects: unknown, type: string): void {
+    if (type === 'OBJECT_SCHEMA') for (const each of list(objects)) this.#table(stringOf(each), '*')
     for (const each of list(objects)) {
       const items = list((each as { List?: Node } | undefined)?.List?.['items']).map(stringOf)
+      // These are named behind the table that they are of.
+      if (/^OBJECT_(?:COLUMN|POLICY|RULE|TABCONSTRAINT|TRIGGER)$/.test(type)) items.pop()
       const name = items.at(-1)
       if (name !== undefined) this.#table(items.at(-2), name)
-    }
-  }
-
-  #utility(node: Node, names: Names): void {
-    for (const [key, each] of Object.entries(node)) {
-      if (isNode(each) && typeof each['relname'] === 'string') this.#relation(each, noNames)
-      else this.#walk({ [key]: each }, names)
     }
   }
 
@@ -379,6 +416,24 @@ class Walker {
     this.#flow = flow
     run()
     this.#flow = before
+  }
+}
+
+/** Schemas of which a statement takes everything. */
+function schemasOf(tag: string, node: Node): string[] {
+  switch (tag) {
+    case 'GrantStmt':
+      return node['targtype'] === 'ACL_TARGET_ALL_IN_SCHEMA' ? list(node['objects']).map(stringOf) : []
+    case 'ReindexStmt':
+      return node['kind'] === 'REINDEX_OBJECT_SCHEMA' ? [String(node['name'])] : []
+    case 'RenameStmt':
+      return node['renameType'] === 'OBJECT_SCHEMA' ? [String(node['subname'])] : []
+    case 'AlterOwnerStmt':
+      return node['objectType'] === 'OBJECT_SCHEMA' ? [stringOf(node['object'])] : []
+    case 'PublicationObjSpec':
+      return node['pubobjtype'] === 'PUBLICATIONOBJ_TABLES_IN_SCHEMA' ? [String(node['name'])] : []
+    default:
+      return []
   }
 }
 
@@ -400,48 +455,10 @@ function isColumn(value: unknown, name: string): boolean {
   return fields.length === 1 && fields[0] === name
 }
 
-function isHarmless(name: string): boolean {
-  const dot = name.lastIndexOf('.')
-  if (dot >= 0 && name.slice(0, dot) !== 'pg_catalog') return false
-  return harmlessFunctions.has(name.slice(dot + 1)) || bare(name) === 'set_config'
-}
-
-function bare(name: string): string {
-  return name.slice(name.lastIndexOf('.') + 1)
-}
-
 function isOff(value: unknown): boolean {
   return /"(?:sval|str)":"(?:false|off|no|0)"|"ival":\{\}|"boolval":\{\}/i.test(JSON.stringify(value ?? ''))
 }
 
 function looksAtColumn(where: unknown): boolean {
   return where !== undefined && /"(?:ColumnRef|CurrentOfExpr)":/.test(JSON.stringify(where))
-}
-
-function isTag(key: string): boolean {
-  const code = key.charCodeAt(0)
-  return code >= 65 && code <= 90
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function tagged(value: unknown): [string, Node] | [undefined, undefined] {
-  if (!isNode(value)) return [undefined, undefined]
-  const [entry] = Object.entries(value)
-  return entry !== undefined && isNode(entry[1]) ? [entry[0], entry[1]] : [undefined, undefined]
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-function stringOf(value: unknown): string {
-  const text = (value as { String?: { sval?: unknown } } | undefined)?.String?.sval
-  return typeof text === 'string' ? text : ''
-}
-
-function sorted(names: Iterable<string>): readonly string[] & string[] {
-  return [...new Set(names)].sort()
 }

@@ -1,12 +1,12 @@
 /** Statements that run together, each of their actions on the path of its own. */
-import { GatewayError } from '../../errors.ts'
+import { asGatewayError, GatewayError } from '../../errors.ts'
 import { perform } from '../../gateway/perform.ts'
 import { subjectKey } from '../../model/subject.ts'
 import { PostgresAction } from './action.ts'
 import { afterStatement } from './after.ts'
 import { type Run, StatementExchange } from './exchange.ts'
 import type { Host } from './host.ts'
-import { copyFail, query, type Report, sync, type TransactionState } from './messages.ts'
+import { copyFail, query, type Report, sync } from './messages.ts'
 import { sqlStates } from './refusal.ts'
 import { Round } from './round.ts'
 import type { Unit } from './unit.ts'
@@ -38,7 +38,7 @@ export async function failTransaction(host: Host): Promise<void> {
   for (;;) {
     const each = await host.answer()
     if (each.type !== 'Z') continue
-    host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
+    host.ready(each)
     return
   }
 }
@@ -56,7 +56,7 @@ async function recover(host: Host, problem: Report, synced: boolean): Promise<vo
   for (;;) {
     const each = await host.answer()
     if (each.type !== 'Z') continue
-    host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
+    host.ready(each)
     return
   }
 }
@@ -64,15 +64,34 @@ async function recover(host: Host, problem: Report, synced: boolean): Promise<vo
 /** Faults after which nobody knows what the server says next. */
 const unusable: ReadonlySet<string> = new Set(['XX000', '08P01', '08001', '08006'])
 
+/** With what they act on, where a rule asks for that. Where it can't be told, they do not run. */
+async function withResources(host: Host, units: readonly Unit[], synced: boolean): Promise<readonly Unit[]> {
+  const { gateway, session } = host
+  const asked = units.some(({ judgement }) =>
+    judgement.operations.some(({ name }) => gateway.policy.demands(session.target, name).resources),
+  )
+  if (!asked || units.some(each => each.problem !== undefined)) return units
+  try {
+    await using lease = await gateway.credentials.lease(session)
+    const resources = await host.names.of(units, { lease, synced })
+    return units.map((unit, at) => ({ ...unit, resources: resources[at]! }))
+  } catch (error) {
+    const { detail, title } = asGatewayError(error)
+    return units.map(unit => ({ ...unit, problem: { code: '58000', message: detail ?? title } }))
+  }
+}
+
 /** Performs the actions of these statements, to their ends. What goes upstream is `bytes`, once all are cleared. */
 export async function performAll(
   host: Host,
-  units: readonly Unit[],
+  given: readonly Unit[],
   of: {
     readonly bytes: Buffer
     /** Whether the bytes end with what makes the server say that it is ready. */
     readonly synced: boolean
     readonly mayHold: boolean
+    /** The server has had messages since its last Sync. */
+    readonly dirty?: boolean
     readonly before: Run['before']
     readonly columns: Run['columns']
   },
@@ -80,6 +99,7 @@ export async function performAll(
   await stillGood(host)
   host.abort = new AbortController()
   if (host.client.ended) host.abort.abort(new GatewayError('client-gone'))
+  const units = await withResources(host, given, of.dirty !== true)
   const actions = units.map(unit => {
     // Beside the first, only what changes something: that a change reads as well is no action of its own.
     const operations = unit.judgement.operations.filter((each, index) => index === 0 || each.risk !== 'read')

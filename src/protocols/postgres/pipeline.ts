@@ -24,7 +24,6 @@ import {
   readyForQuery,
   type Report,
   sync,
-  type TransactionState,
 } from './messages.ts'
 import { performAll } from './perform-all.ts'
 import { sqlStates } from './refusal.ts'
@@ -61,6 +60,10 @@ export class Pipeline {
 
   constructor(host: Host) {
     this.#host = host
+  }
+
+  get dirty(): boolean {
+    return this.#dirty
   }
 
   /** True where the message was one of this protocol's. */
@@ -162,6 +165,7 @@ export class Pipeline {
     const unit: Unit = {
       ...unitOf(judgement, host.statements, host.settings.read_only),
       maxRows,
+      early: !this.#held.some(({ expected }) => expected.kind === 'bind' && expected.portal === portal),
       ...(portal === undefined ? {} : { bind: portal.bind, types: portal.prepared.types }),
     }
     const held = this.#held
@@ -180,6 +184,7 @@ export class Pipeline {
       bytes,
       synced,
       mayHold,
+      dirty: this.#dirty,
       before: masker => this.#answers(held, masker),
       columns: () => (portal === undefined ? undefined : columnsOf(portal)),
     })
@@ -297,8 +302,7 @@ export class Pipeline {
       const each = await host.answer()
       host.client.send(each.bytes)
       if (each.type !== 'Z') continue
-      host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
-      if (host.transaction === 'I') host.statements.endTransaction()
+      host.ready(each)
       this.#dirty = false
       this.#skipping = false
       return
@@ -346,10 +350,9 @@ export class Pipeline {
       for (;;) {
         const each = await host.answer()
         if (each.type !== 'Z') continue
-        host.transaction = String.fromCharCode(each.bytes[5]!) as TransactionState
+        host.ready(each)
         break
       }
-      if (host.transaction === 'I') host.statements.endTransaction()
       this.#dirty = false
     }
     this.#ahead = true
@@ -363,6 +366,7 @@ const nothing: Judgement = {
   known: true,
   tables: [],
   qualified: [],
+  references: [],
   columns: [],
   shown: [],
   stored: [],

@@ -1,4 +1,5 @@
 /** A statement on its way to becoming actions: what it does all told, and why it is refused whatever policy says. */
+import type { ResourceNames } from '../../model/action.ts'
 import { risks } from '../../model/decision.ts'
 import type { Judgement, Unjudged } from './judge.ts'
 import type { BindMessage } from './messages.ts'
@@ -25,6 +26,10 @@ export interface Unit {
   /** At most so many rows are asked for; 0: all. */
   readonly maxRows: number
   readonly problem?: Problem
+  /** The server has settled what its names mean when it was bound. */
+  readonly early?: boolean
+  /** What it acts on; absent where nobody asked, or where it can't be told. */
+  readonly resources?: readonly ResourceNames[]
 }
 
 const nothing: Judgement = {
@@ -33,6 +38,7 @@ const nothing: Judgement = {
   known: false,
   tables: [],
   qualified: [],
+  references: [],
   columns: [],
   shown: [],
   stored: [],
@@ -103,7 +109,10 @@ function resolve(judgement: Judgement, at: Resolving): Unit {
         { judgement: { ...judgement, risk: 'write', known: false }, maxRows: 0 },
         at.readOnly,
       )
-    return withProblem({ judgement: join(judgement, inner), inner: inner.text, maxRows: 0 }, at.readOnly)
+    return withProblem(
+      { judgement: join(judgement, inner), inner: inner.text, maxRows: 0, early: true },
+      at.readOnly,
+    )
   }
   return withProblem({ judgement, maxRows: 0 }, at.readOnly)
 }
@@ -137,6 +146,7 @@ function join(outer: Judgement, inner: Judgement): Judgement {
     known: outer.known && inner.known,
     tables: union(outer.tables, inner.tables),
     qualified: union(outer.qualified, inner.qualified),
+    references: [...outer.references, ...inner.references],
     columns: union(outer.columns, inner.columns),
     shown: union(outer.shown, inner.shown),
     stored: union(
