@@ -121,7 +121,15 @@ function shown(masker: Masker, action: Action, preview: ActionPreview | undefine
   const request = masker.json(action.content) as Shown['request']
   if (preview === undefined) return { request }
   const changes = preview.changes.map(({ path, ...values }) => ({ path: masker.text(path), ...values }))
-  return { request, preview: { ...preview, changes: masker.json(changes) as ActionPreview['changes'] } }
+  const foreseen = preview.foreseen?.map(({ name, text }) => ({ name, text: masker.text(text) }))
+  return {
+    request,
+    preview: {
+      ...preview,
+      changes: masker.json(changes) as ActionPreview['changes'],
+      ...(foreseen === undefined ? {} : { foreseen }),
+    },
+  }
 }
 
 async function hold({ approvals }: SettleParts, exchange: Exchange, approval: Approval): Promise<Approval> {

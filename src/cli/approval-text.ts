@@ -22,13 +22,14 @@ export interface ApprovalView {
     readonly body?: unknown
   }
   readonly preview?: {
-    readonly kind: 'create' | 'update' | 'delete'
+    readonly kind: 'create' | 'update' | 'delete' | 'run'
     readonly changes: readonly {
       readonly path: string
       readonly before?: unknown
       readonly after?: unknown
     }[]
     readonly cut: boolean
+    readonly foreseen?: readonly { readonly name: string; readonly text: string }[]
   }
   readonly approvers: readonly string[]
   readonly quorum: number
@@ -67,6 +68,7 @@ export function approvalText(approval: ApprovalView): string {
     row('why', whyOf(approval)),
     row('needs', needsOf(approval)),
     ...approval.votes.map(vote => row('vote', voteText(vote))),
+    ...foreseenText(approval),
     ...changesText(approval),
     ...requestText(approval),
   ].join('\n')
@@ -110,10 +112,27 @@ function voteText({ effect, by, reason, channel }: ApprovalView['votes'][number]
   return `${paintOutcome(effect === 'approve' ? 'approved' : 'denied')} by ${visible(nameOf(by))}${how}${said}`
 }
 
+function foreseenText({ preview }: ApprovalView): string[] {
+  const { foreseen = [], cut = false } = preview ?? {}
+  if (foreseen.length === 0) return []
+  const out = ['', '  The server expects']
+  for (const { name, text } of foreseen) {
+    const [first = '', ...more] = text.split('\n')
+    if (more.length === 0) out.push(`    ${paint('dim', visible(name))}  ${visible(first)}`)
+    else
+      out.push(
+        `    ${paint('dim', visible(name))}`,
+        ...[first, ...more].map(line => `      ${visible(line)}`),
+      )
+  }
+  if (cut) out.push(paint('dim', '      … and more'))
+  return out
+}
+
 const kinds = { create: 'This creates', update: 'This changes', delete: 'This deletes' }
 
 function changesText({ preview, on_change: onChange }: ApprovalView): string[] {
-  if (preview === undefined) return []
+  if (preview === undefined || preview.kind === 'run') return []
   const out = ['', `  ${kinds[preview.kind]}`]
   out.push(...changeLines(preview.changes).map(line => `    ${line}`))
   if (preview.changes.length === 0) out.push(paint('dim', '    nothing: the resource is that way already'))

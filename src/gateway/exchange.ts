@@ -33,11 +33,14 @@ export interface Patience {
 }
 
 export interface ActionPreview {
-  readonly kind: 'create' | 'update' | 'delete'
+  /** `run`: nothing is compared; what the upstream foresees is in `foreseen`. */
+  readonly kind: 'create' | 'update' | 'delete' | 'run'
   /** Masked. */
   readonly changes: readonly FieldChange[]
   /** True where there were more changes than are listed. */
   readonly cut: boolean
+  /** What the upstream itself expects of it, masked: each of one line, or a text of several. */
+  readonly foreseen?: readonly { readonly name: string; readonly text: string }[]
   /** SHA-256, hex, of the state that was read: another one later means that the resource has changed. */
   readonly fingerprint?: string
   /** Index of the entry of the gateway's own read. */

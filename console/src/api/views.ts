@@ -133,9 +133,10 @@ export interface ApprovalView {
   readonly policy?: string
   readonly request: Readonly<Record<string, unknown>>
   readonly preview?: {
-    readonly kind: 'create' | 'update' | 'delete'
+    readonly kind: 'create' | 'update' | 'delete' | 'run'
     readonly changes: readonly Change[]
     readonly cut: boolean
+    readonly foreseen?: readonly { readonly name: string; readonly text: string }[]
   }
   readonly approvers: readonly string[]
   readonly quorum: number

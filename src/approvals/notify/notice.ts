@@ -139,6 +139,8 @@ export function approvalNotice(of: EntryAt, approval: Approval, publicUrl: strin
     ['Why', plain(`rule ${terms.rule}${approval.message === undefined ? '' : `: ${approval.message}`}`)],
   ]
   if (open) {
+    for (const { name, text } of preview?.foreseen ?? [])
+      if (!text.includes('\n')) facts.push([plain(name), plain(text)])
     const named = terms.approvers.join(', ') || 'any approver'
     facts.push(['Needs', plain(`${terms.quorum} of ${named}`)], ['Until', entry['expires'] as string])
   } else {

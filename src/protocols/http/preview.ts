@@ -17,17 +17,15 @@ import type {
   Reply,
   Seal,
 } from '../../gateway/exchange.ts'
-import type { Gateway } from '../../gateway/gateway.ts'
-import { perform } from '../../gateway/perform.ts'
 import type { Masker } from '../../masking/masker.ts'
-import type { Decision } from '../../model/decision.ts'
-import type { Subject } from '../../model/subject.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { HttpAction } from './action.ts'
 import { compareState, describeState } from '../../model/compare.ts'
 import type { HttpOperation } from './flavour.ts'
 import { readJson } from './json.ts'
-import { bothMaskers, recordedRequest } from './masks.ts'
+import { bothMaskers } from '../../masking/both-maskers.ts'
+import { performOwn } from '../own-reads.ts'
+import { recordedRequest } from './masks.ts'
 import type { ExchangeParts } from './outgoing.ts'
 import { HttpReply, MaskedHttpReply } from './reply.ts'
 import type { RequestHead } from './request.ts'
@@ -37,20 +35,6 @@ import { Call } from './upstream.ts'
 const timeoutMs = 10_000
 /** A state over this size is not compared. */
 const maxState = 1024 * 1024
-/** Masks that the state gets besides those of the action. */
-const profiles = ['secrets']
-
-/** Who reads: the gateway itself. */
-const ourselves: Subject = {
-  issuer: 'sallyport',
-  id: 'gateway',
-  name: 'Sallyport',
-  kind: 'service',
-  groups: [],
-  method: 'gateway',
-  claims: { purpose: 'preview' },
-}
-
 /**
  * The preview of an action; undefined where nothing can be told. Never throws. `masker` is what the request is masked
  * with; the state gets the same.
@@ -83,7 +67,7 @@ export async function previewAction(
 }
 
 function ownMasks({ gateway, connection, operation }: ExchangeParts, given: Masker): Masker {
-  return bothMaskers(given, gateway.masker([...profiles, ...(operation.mask ?? [])], connection))
+  return bothMaskers(given, gateway.masker(['secrets', ...(operation.mask ?? [])], connection))
 }
 
 interface Read {
@@ -98,42 +82,9 @@ async function readState(
   const { connection, flavour, gateway } = parts
   const operation = flavour.operationOf({ method: 'GET', path: of.path })
   if (!operation.known || operation.risk !== 'read') return undefined
-  const client = { ip: '127.0.0.1', port: 0, agent: 'sallyport preview' }
-  const session = await gateway.sessions.resume(ourselves, connection, client)
   const exchange = new StateRead(parts, { operation, ...of })
-  await perform(ownGateway(gateway, of.masker), session, exchange)
+  await performOwn(gateway, { connection, masker: of.masker, exchange })
   return exchange.read
-}
-
-/** The services of the path with the gateway's own policy and with the masks of the action that is previewed. */
-function ownGateway(gateway: Gateway, masker: Masker): Gateway {
-  const decision: Decision = {
-    effect: 'permit',
-    reason: 'own-preview',
-    matched: [],
-    shadow: [],
-    obligations: { mask: [], maskRequest: [], record: 'full', rateLimits: [] },
-    policyVersion: gateway.policy.version,
-  }
-  const { audit, authenticator, sessions, credentials, approvals, meter } = gateway
-  return {
-    audit,
-    authenticator,
-    sessions,
-    credentials,
-    approvals,
-    ...(meter === undefined ? {} : { meter }),
-    guards: [],
-    policy: {
-      version: gateway.policy.version,
-      demands: () => ({ body: false, resources: false }),
-      authorize: () => decision,
-      foresee: () => decision,
-    },
-    masker: (names, connection, lease) =>
-      bothMaskers(masker, gateway.masker([...profiles, ...names], connection, lease)),
-    recorder: (...asked) => gateway.recorder(...asked),
-  }
 }
 
 /** The exchange of one read: towards the upstream like a client's, towards nobody on this side. */

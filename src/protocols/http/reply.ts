@@ -4,7 +4,8 @@ import type { MaskedReply, Reply } from '../../gateway/exchange.ts'
 import type { MaskedBody, Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { connectionOptions, cookieName, fieldText, hopByHop } from './headers.ts'
-import { mergeReports, nothingMasked, once } from './masks.ts'
+import { mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
+import { once } from './masks.ts'
 import type { Call } from './upstream.ts'
 
 /** How the client reaches the upstream's addresses: see `rewriteLocation`. */

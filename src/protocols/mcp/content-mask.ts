@@ -4,7 +4,8 @@
  * also looked at as one, since a model reads them as one.
  */
 import type { Masker, MaskReport } from '../../masking/masker.ts'
-import { mergeReports, nothingMasked, once } from '../http/masks.ts'
+import { mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
+import { once } from '../http/masks.ts'
 import { readValue, writeJson } from './codec.ts'
 import { type Fields, isFields } from './rpc.ts'
 

@@ -43,7 +43,12 @@ export class PostgresAction implements Action {
   constructor(
     unit: Unit,
     operation: Operation,
-    of: { readonly state: SessionState; readonly masker: Masker },
+    of: {
+      readonly state: SessionState
+      readonly masker: Masker
+      /** More that its entries say, beside what is told of every statement. */
+      readonly facts?: Readonly<Record<string, unknown>>
+    },
   ) {
     const { judgement } = unit
     this.#unit = unit
@@ -59,7 +64,7 @@ export class PostgresAction implements Action {
       )
     if (unit.resources !== undefined) this.resources = unit.resources
     this.content = contentOf(unit, of.state)
-    this.facts = { db: factsOf(unit, operation, of) }
+    this.facts = { db: { ...factsOf(unit, operation, of), ...of.facts } }
   }
 
   digest(): string {

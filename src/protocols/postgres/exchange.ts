@@ -3,6 +3,7 @@ import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
 import type {
+  ActionPreview,
   Cleared,
   Denial,
   Exchange,
@@ -19,6 +20,7 @@ import { Answer, type Ended } from './answer.ts'
 import type { Host } from './host.ts'
 import { StatementMask } from './masks.ts'
 import type { Column, Report } from './messages.ts'
+import { previewStatement } from './preview.ts'
 import { denied, faulted, sqlStates } from './refusal.ts'
 import type { Round } from './round.ts'
 import type { Unit } from './unit.ts'
@@ -33,6 +35,8 @@ export interface Run {
   readonly unit: Unit
   /** False where others would wait with it: in a transaction, or amid a pipeline. */
   readonly mayHold: boolean
+  /** The server has nothing of the client's that it has yet to answer. */
+  readonly atRest: boolean
   /** Called before the rows: answers to messages that were sent along. True: one of them was an error, in `ended`. */
   readonly before: (masker: Masker) => Promise<Ended | undefined>
   readonly columns: () => readonly Column[] | undefined
@@ -54,6 +58,7 @@ export class StatementExchange implements Exchange {
   #masker: Masker | undefined
   #demands: { readonly lease: Lease; readonly own: number } | undefined
   #recordRows = false
+  #requestMasker: Masker | undefined
   #startedAt = 0
   #bytesIn = 0
   #notices: NodeJS.Timeout | undefined
@@ -77,6 +82,7 @@ export class StatementExchange implements Exchange {
   }
 
   record(recorder: Recorder, masker: Masker): void {
+    this.#requestMasker = masker
     const { judgement } = this.#run.unit
     const values = valuesOf(this.#run.unit)
     const head = {
@@ -88,6 +94,13 @@ export class StatementExchange implements Exchange {
       ]),
     }
     void recorder.write({ from: 'client', part: 'head', bytes: Buffer.from(JSON.stringify(head)) })
+  }
+
+  async preview(): Promise<ActionPreview | undefined> {
+    const { host, unit, atRest } = this.#run
+    const masker = this.#requestMasker
+    if (!atRest || masker === undefined) return undefined
+    return await previewStatement(host, { action: this.action, unit, masker })
   }
 
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {

@@ -56,6 +56,8 @@ export class Host {
   /** Profiles that some statement of this session was answered with: notices that come later get them all. */
   readonly #profiles = new Set<string>()
   #idleMasker: Masker | undefined
+  /** Settled when nothing of the gateway's own is asked on the session. */
+  #asking: Promise<unknown> = Promise.resolve()
 
   constructor(parts: HostParts) {
     const { upstream, settings } = parts
@@ -85,6 +87,13 @@ export class Host {
   /** Masks facts for entries: whatever the policy, no secret and nothing personal stands there. */
   factsMasker(): Masker {
     return this.gateway.masker(['secrets', 'personal'], this.session.target)
+  }
+
+  /** Asks something of the gateway's own while the session is at rest: one after another. */
+  resting<T>(ask: () => Promise<T>): Promise<T> {
+    const asked = this.#asking.then(ask)
+    this.#asking = asked.catch(() => undefined)
+    return asked
   }
 
   remember(profiles: readonly string[]): void {

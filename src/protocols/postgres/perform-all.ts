@@ -114,7 +114,8 @@ export async function performAll(
   const runs: Run[] = []
   units.forEach((unit, at) => {
     const { mayHold, before, columns } = of
-    const run: Run = { host, round, unit, mayHold, before, columns, profiles: new Set() }
+    const atRest = of.dirty === false
+    const run: Run = { host, round, unit, mayHold, atRest, before, columns, profiles: new Set() }
     runs.push(run)
     const own = actions[at]!
     own.forEach((action, place) => {

@@ -73,7 +73,9 @@ export function useApprovalStream() {
 
 function QueueItem({ approval }: { readonly approval: ApprovalView }) {
   const { id, state, requester, connection, operation, risk, resource, expires, may_vote: mayVote } = approval
-  const changes = approval.preview?.changes.length
+  const { preview } = approval
+  const changes = preview === undefined || preview.kind === 'run' ? undefined : preview.changes.length
+  const expected = preview?.foreseen?.[0]?.text.split('\n')[0]
   return (
     <li className="panel queue-item">
       <div className="queue-what">
@@ -92,6 +94,7 @@ function QueueItem({ approval }: { readonly approval: ApprovalView }) {
         <span className="cell-sub">
           on {connection}
           {changes !== undefined && `, ${changes} ${changes === 1 ? 'change' : 'changes'}`}
+          {expected !== undefined && `, ${visible(expected)}`}
         </span>
       </div>
       <div className="queue-when soft">

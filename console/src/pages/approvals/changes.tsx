@@ -1,6 +1,8 @@
 import type { ApprovalView, Change } from '../../api/views.ts'
-import { Panel } from '../../parts/page.tsx'
+import { Facts, Panel } from '../../parts/page.tsx'
 import { visible } from '../../parts/visible.ts'
+
+type Preview = NonNullable<ApprovalView['preview']>
 
 const titles = { create: 'This creates', update: 'This changes', delete: 'This deletes' }
 const afterwards = {
@@ -18,9 +20,10 @@ export function Changes({
   preview,
   onChange,
 }: {
-  readonly preview: NonNullable<ApprovalView['preview']>
+  readonly preview: Preview
   readonly onChange: ApprovalView['on_change']
 }) {
+  if (preview.kind === 'run') return <Foreseen preview={preview} />
   return (
     <Panel title={titles[preview.kind]}>
       {preview.changes.length === 0 ? (
@@ -36,6 +39,27 @@ export function Changes({
       {onChange !== undefined && preview.kind !== 'create' && (
         <p className="faint">If the resource changes before it runs, {afterwards[onChange]}.</p>
       )}
+    </Panel>
+  )
+}
+
+/** What the upstream itself expects of it: short facts, then what has several lines. */
+function Foreseen({ preview: { foreseen = [], cut } }: { readonly preview: Preview }) {
+  if (foreseen.length === 0) return null
+  const short = foreseen.filter(each => !each.text.includes('\n'))
+  const long = foreseen.filter(each => each.text.includes('\n'))
+  return (
+    <Panel title="What the server expects">
+      <div className="stack">
+        {short.length > 0 && <Facts of={short.map(each => [visible(each.name), visible(each.text)])} />}
+        {long.map(each => (
+          <div key={each.name}>
+            <h3>{visible(each.name)}</h3>
+            <pre className="code">{each.text.split('\n').map(visible).join('\n')}</pre>
+          </div>
+        ))}
+        {cut && <p className="faint">And more.</p>}
+      </div>
     </Panel>
   )
 }
