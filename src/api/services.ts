@@ -75,6 +75,8 @@ export interface Services {
   readonly connections: {
     list(): readonly OpenConnection[]
     find(name: string): OpenConnection | undefined
+    /** Where clients reach it; undefined: through a tunnel alone. */
+    addressOf(open: OpenConnection, publicUrl: string): string | undefined
   }
   /** What is configured now; a reload changes it. */
   readonly gateway: {

@@ -26,10 +26,24 @@ export interface OpenConnection {
   readonly http?: HttpMount
   /** For protocols with a wire of their own: takes an accepted socket, and from then on owns it. Must not throw. */
   readonly wire?: (socket: Duplex, client: WireClient) => void
+  /**
+   * How clients write the address of a listener of its own, as a URL; for protocols with a wire of their own. Holds no
+   * secret.
+   */
+  addressAt?(place: ClientPlace): string
   /** Whether the upstream can be reached, for `doctor` and the console. Sends no action. */
   check(): Promise<{ readonly ok: boolean; readonly detail: string }>
   /** Lets running actions end, at most `graceMs`, then cuts them. */
   close(graceMs: number): Promise<void>
+}
+
+/** A listener as clients reach it. */
+export interface ClientPlace {
+  /** Without brackets. */
+  readonly host: string
+  readonly port: number
+  /** It has a certificate. */
+  readonly secure: boolean
 }
 
 /** What a listener knows of a client that speaks a wire of its own. */

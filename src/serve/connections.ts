@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Audit } from '../audit/audit.ts'
 import type { Gateway } from '../gateway/gateway.ts'
-import type { OpenConnection, Protocol } from '../gateway/protocol.ts'
+import type { ClientPlace, OpenConnection, Protocol } from '../gateway/protocol.ts'
 import type { Connection } from '../model/connection.ts'
 
 const graceMs = 30_000
@@ -11,6 +11,7 @@ export class ConnectionTable {
   readonly #gateway: Gateway
   readonly #protocols: readonly Protocol[]
   readonly #open = new Map<string, OpenConnection>()
+  readonly #places = new Map<string, ClientPlace>()
 
   constructor(gateway: Gateway, protocols: readonly Protocol[]) {
     this.#gateway = gateway
@@ -23,6 +24,22 @@ export class ConnectionTable {
 
   list(): readonly OpenConnection[] {
     return [...this.#open.values()]
+  }
+
+  /** Clients reach the connection of this name by a listener of its own. */
+  reachedAt(name: string, place: ClientPlace): void {
+    this.#places.set(name, place)
+  }
+
+  /**
+   * Where clients reach it, as they write it: in its protocol's own form, or under `publicUrl` where HTTP bears it.
+   * Undefined: it has no listener, and is reached through a tunnel alone.
+   */
+  addressOf(open: OpenConnection, publicUrl: string): string | undefined {
+    const { name } = open.connection
+    if (open.http !== undefined) return `${publicUrl}/c/${name}`
+    const place = this.#places.get(name)
+    return place === undefined ? undefined : open.addressAt?.(place)
   }
 
   /**

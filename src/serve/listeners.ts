@@ -63,6 +63,11 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
       ...(tls === undefined ? {} : { tls: createSecureContext({ ...tls, minVersion: 'TLSv1.2' }) }),
     })
     const port = await listenOn(server.server, wanted, host)
+    options.table.reachedAt(each.connection, {
+      host: publicHost(options) ?? host,
+      port,
+      secure: tls !== undefined,
+    })
     return { url: `tcp://${bracketed}:${port}`, server, connection: each.connection }
   }
   const server = createHttpServer({
@@ -80,6 +85,11 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
   const port = await listenOn(server.server, wanted, host)
   const url = `${tls === undefined ? 'http' : 'https'}://${bracketed}:${port}`
   return { url, server, ...(each.connection === undefined ? {} : { connection: each.connection }) }
+}
+
+/** What clients call the gateway, where that is configured. */
+function publicHost({ authorities: [first] }: ListenOptions): string | undefined {
+  return first === undefined ? undefined : new URL(`http://${first}`).hostname.replace(/^\[|\]$/g, '')
 }
 
 function placeOf(address: string): { readonly host: string; readonly port: number } {

@@ -4,11 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { until } from '../support/until.ts'
 import { missing, postgresPrograms } from './postgres-cluster.ts'
-import { openStage, psql, type Reach, type Stage } from './postgres-stage.ts'
+import { openStage, program, psql, type Reach, type Stage } from './postgres-stage.ts'
 
 const bin = await postgresPrograms()
 const skip = bin === undefined ? missing : false
@@ -23,9 +26,17 @@ after(async () => {
 })
 
 /** Starts the command; resolves with it and the first line that it prints. */
-async function start(args: readonly string[], token: string): Promise<{ child: ChildProcess; line: string }> {
-  const child = spawn(command, ['--url', stage.gateway.url, ...args], {
-    env: { ...process.env, SALLYPORT_TOKEN: token },
+async function start(
+  args: readonly string[],
+  token: string,
+  url = stage.gateway.url,
+): Promise<{ child: ChildProcess; line: string }> {
+  const child = spawn(command, ['--url', url, ...args], {
+    env: {
+      ...process.env,
+      SALLYPORT_TOKEN: token,
+      NODE_EXTRA_CA_CERTS: join(stage.world.directory, 'tls.crt'),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines = createInterface({ input: child.stdout })
@@ -72,6 +83,52 @@ test('P11: an error of the server leaves the session of a tunnel usable', { skip
   assert.match(ran.stderr, /57014/)
   assert.match(ran.stdout, /7/)
   await stop(child)
+})
+
+test('P11: a connection says the address that its own clients use', { skip }, async () => {
+  const response = await fetch(`${stage.gateway.url}/api/v1/connections`, {
+    headers: { authorization: `Bearer ${stage.token}` },
+  })
+  const { connections } = (await response.json()) as { connections: { name: string; url?: string }[] }
+  const urls = new Map(connections.map(each => [each.name, each.url]))
+  const { port } = stage.to('orders')
+  assert.equal(urls.get('orders'), `postgresql://127.0.0.1:${port}/orders`)
+  assert.match(urls.get('tls')!, /^postgresql:\/\/127\.0\.0\.1:\d+\/tls\?sslmode=verify-full$/)
+  const url = urls.get('orders')!.replace('//', `//me:${encodeURIComponent(stage.token)}@`)
+  const ran = await program(stage, 'psql', {
+    reach: stage.to('orders'),
+    args: ['-XAt', url, '-c', 'select count(*) from customers'],
+  })
+  assert.equal(ran.stdout, '5\n', ran.stderr)
+})
+
+test('P11: a tunnel over TLS carries a session, and the cancel request of another', { skip }, async () => {
+  const url = stage.gateway.running.urls.at(-1)!
+  assert.match(url, /^https:/)
+  const { child, line } = await start(['--json', 'connect', 'tls'], stage.token, url)
+  const { address } = JSON.parse(line) as { address: string }
+  const [host = '', port] = address.split(':')
+  const db = new pg.Client({ host, port: Number(port), user: 'me', database: 'tls', ssl: false })
+  await db.connect()
+  const { rows } = await db.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()')
+  assert.equal(rows.length, 1, 'a connection that wants TLS takes a tunnel within TLS')
+  const slow = assert.rejects(db.query('select pg_sleep(61)'), { code: '57014' })
+  await until(
+    'it runs',
+    async () =>
+      (await stage.cluster.sql(
+        "select count(*) from pg_stat_activity where query like '%pg_sleep(61)%' and usename = 'app'",
+      )) === '1',
+  )
+  const { processID, secretKey } = db as unknown as { processID: number; secretKey: number }
+  const request = Buffer.alloc(16)
+  for (const [at, value] of [16, 80877102, processID, secretKey].entries())
+    request.writeInt32BE(value, at * 4)
+  connect({ port: Number(port), host }).end(request)
+  await slow
+  assert.equal((await db.query('select 1 as a')).rows[0].a, 1)
+  await db.end()
+  assert.equal(await stop(child), 0)
 })
 
 test('P9: a tunnel without a token, with a bad one, or to what has no wire is refused', {

@@ -148,6 +148,7 @@ export async function openStage(bin: string, change: { readonly rules?: Rules } 
         connection: name,
         ...(name === 'tls' ? { tls } : {}),
       })),
+      { address: '127.0.0.1:0', tls },
     ],
     connections: [
       connection('orders', {}),

@@ -2310,8 +2310,8 @@ export interface operations {
                             name: string;
                             protocol: string;
                             sensitivity: string;
-                            /** @description What clients use as their base address */
-                            url: string;
+                            /** @description What clients use as their base address; absent: no listener, `sallyport connect` alone */
+                            url?: string;
                         } & {
                             [key: string]: unknown;
                         })[];

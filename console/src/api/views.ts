@@ -176,7 +176,7 @@ export interface ConnectionView {
   readonly protocol: string
   readonly sensitivity: string
   readonly labels: Readonly<Record<string, string>>
-  readonly url: string
+  readonly url?: string
   readonly health?: {
     readonly state: 'unknown' | 'ok' | 'failing'
     readonly last_success?: string

@@ -10,7 +10,10 @@ const connectionShape = z.looseObject({
   protocol: z.string(),
   sensitivity: z.string(),
   labels: z.record(z.string(), z.string()),
-  url: z.string().describe('What clients use as their base address'),
+  url: z
+    .string()
+    .optional()
+    .describe('What clients use as their base address; absent: no listener, `sallyport connect` alone'),
   health: z
     .object({
       state: z.enum(['unknown', 'ok', 'failing']).describe('How the newest forwarded action ended'),
@@ -21,11 +24,11 @@ const connectionShape = z.looseObject({
 })
 
 /** What may be shown of a connection: never its secrets, nor where they are. */
-function show({ connection }: OpenConnection, gateway: Services['gateway']): Record<string, unknown> {
-  const { name, protocol, sensitivity, labels } = connection
+function show(open: OpenConnection, { gateway, connections }: Services): Record<string, unknown> {
+  const { name, protocol, sensitivity, labels } = open.connection
   const { state, lastSuccess, lastFailure } = gateway.healthOf(name)
   const health = { state, last_success: instantOf(lastSuccess), last_failure: instantOf(lastFailure) }
-  return { name, protocol, sensitivity, labels, url: `${gateway.publicUrl}/c/${name}`, health }
+  return { name, protocol, sensitivity, labels, url: connections.addressOf(open, gateway.publicUrl), health }
 }
 
 function instantOf(at: number | undefined): string | undefined {
@@ -133,7 +136,7 @@ export const systemRoutes = [
       200: { description: 'Connections', schema: z.object({ connections: z.array(connectionShape) }) },
     },
     handler: ({ services }) => ({
-      connections: services.connections.list().map(each => show(each, services.gateway)),
+      connections: services.connections.list().map(each => show(each, services)),
     }),
   }),
   route({

@@ -59,8 +59,9 @@ async function serve(client: Socket, gateway: Gateway, connection: string): Prom
   if (token === undefined) throw new Failure('the sign-in has ended: `sallyport login`', exit.unauthenticated)
   const far = await openTunnel({ origin: gateway.origin, token }, connection)
   far.on('error', () => far.destroy())
-  client.on('close', () => far.destroy())
-  far.on('close', () => client.destroy())
+  // What was said last still leaves: a cancel request is sent and its socket closed at once.
+  client.on('close', () => far.end(() => far.destroy()))
+  far.on('close', () => client.end(() => client.destroy()))
   client.pipe(far)
   far.pipe(client)
 }

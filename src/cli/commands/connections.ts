@@ -10,7 +10,8 @@ interface ConnectionView {
   readonly protocol: string
   readonly sensitivity: string
   readonly labels: Readonly<Record<string, string>>
-  readonly url: string
+  /** Absent where no listener serves it. */
+  readonly url?: string
 }
 
 async function list(choice: { readonly check?: boolean }, command: Command): Promise<void> {
@@ -36,7 +37,7 @@ async function list(choice: { readonly check?: boolean }, command: Command): Pro
       ...(each.reachable === undefined
         ? []
         : [each.reachable.ok ? paint('green', 'reachable') : paint('red', each.reachable.detail)]),
-      each.url,
+      each.url ?? paint('dim', `sallyport connect ${each.name}`),
     ])
     const heads = [
       'connection',

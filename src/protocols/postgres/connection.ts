@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { ClientFacts } from '../../audit/audit.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
-import type { OpenConnection, WireClient } from '../../gateway/protocol.ts'
+import type { ClientPlace, OpenConnection, WireClient } from '../../gateway/protocol.ts'
 import type { Session } from '../../gateway/session.ts'
 import type { Connection } from '../../model/connection.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
@@ -73,6 +73,11 @@ export class PostgresConnection implements OpenConnection {
     }
     this.#opening.add(socket)
     void this.#meet(socket, client).finally(() => this.#opening.delete(socket))
+  }
+
+  addressAt({ host, port, secure }: ClientPlace): string {
+    const place = host.includes(':') ? `[${host}]` : host
+    return `postgresql://${place}:${port}/${this.connection.name}${secure ? '?sslmode=verify-full' : ''}`
   }
 
   async check(): Promise<{ ok: boolean; detail: string }> {

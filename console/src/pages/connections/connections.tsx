@@ -56,6 +56,8 @@ const sensitivities: Readonly<Record<string, BadgeTone>> = { high: 'warn', criti
 
 function ConnectionRow({ connection }: { readonly connection: ConnectionView }) {
   const { name, protocol, sensitivity, labels, url } = connection
+  // Without a listener of its own it is reached through a tunnel.
+  const address = url ?? `sallyport connect ${name}`
   const { is } = useMe()
   return (
     <tr>
@@ -79,11 +81,11 @@ function ConnectionRow({ connection }: { readonly connection: ConnectionView }) 
       </td>
       <td>
         <span className="line address">
-          <code>{url}</code>
+          <code>{address}</code>
           <IconButton
             icon="copy"
             label={`Copy the address of ${name}`}
-            onPress={() => void copy(url, 'Address')}
+            onPress={() => void copy(address, 'Address')}
           />
         </span>
       </td>
