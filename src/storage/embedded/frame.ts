@@ -77,6 +77,11 @@ export function layOutFrame({ start, entries, blobs }: Batch, target: Buffer): v
   target.writeUInt32LE(at - headerBytes - bodyBytes, 28)
 }
 
+/** Which entries a frame holds that was laid out. */
+export function frameEntries(frame: Buffer): { readonly start: number; readonly count: number } {
+  return { start: Number(frame.readBigUInt64LE(8)), count: frame.readUInt32LE(16) }
+}
+
 /** Writes the sums into a frame that was laid out. */
 export function sealFrame(frame: Buffer, seed: number): void {
   const bodyBytes = frame.readUInt32LE(24)

@@ -20,13 +20,16 @@ export interface JournalStart {
   readonly files?: string
 }
 
-export type JournalReply =
+/** An answer, with the turn that it answers; that of opening is 0. */
+export type JournalReply = { readonly turn: number } & (
   | { readonly opened: { readonly id: Uint8Array; readonly recovered: Recovered } }
   | { readonly place: Place }
   | { readonly failed: { readonly message: string; readonly full: boolean } }
   | { readonly closed: true }
+)
 
 interface Waiting {
+  readonly turn: number
   readonly resolve: (reply: JournalReply) => void
   readonly reject: (error: Error) => void
 }
@@ -53,7 +56,7 @@ export class JournalThread {
     this.#buffer = Buffer.from(new SharedArrayBuffer(firstBufferBytes))
     this.id = Buffer.from(opened.id)
     this.recovered = opened.recovered
-    worker.on('message', (reply: JournalReply) => this.#settle(waiting => waiting.resolve(reply)))
+    worker.on('message', (reply: JournalReply) => this.#take(reply))
     worker.on('error', error => this.#lost(error))
     worker.on('exit', () => this.#lost(undefined))
     worker.unref()
@@ -95,7 +98,7 @@ export class JournalThread {
 
   #ask(command: number): Promise<JournalReply> {
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject }
+      this.#waiting = { turn: Atomics.load(this.#control, turnSlot) + 1, resolve, reject }
       // Only while an answer is due does the thread keep the process alive.
       this.#worker.ref()
       if (!this.#sent) this.#worker.postMessage(this.#buffer.buffer)
@@ -104,6 +107,12 @@ export class JournalThread {
       Atomics.add(this.#control, turnSlot, 1)
       Atomics.notify(this.#control, turnSlot)
     })
+  }
+
+  /** An answer to anything but what is asked now would acknowledge what may not be durable. */
+  #take(reply: JournalReply): void {
+    if (reply.turn === this.#waiting?.turn) return this.#settle(waiting => waiting.resolve(reply))
+    this.#lost(new Error(`the journal's thread answered turn ${reply.turn} out of turn`))
   }
 
   #settle(how: (waiting: Waiting) => void): void {

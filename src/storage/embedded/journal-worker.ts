@@ -26,9 +26,9 @@ async function run(): Promise<void> {
   try {
     writer = new JournalWriter({ ...start.options, files })
   } catch (error) {
-    return reply(failure(error))
+    return reply({ turn: 0, ...failure(error) })
   }
-  reply({ opened: { id: writer.id, recovered: writer.recovered } })
+  reply({ turn: 0, opened: { id: writer.id, recovered: writer.recovered } })
   serve(writer)
 }
 
@@ -42,24 +42,29 @@ function serve(writer: JournalWriter): void {
       starved = !writer.prepare()
       continue
     }
-    turn = Atomics.load(control, turnSlot)
+    const asked = Atomics.load(control, turnSlot)
+    // The turn goes up before the wake-up is sent. A command that was taken in between is woken for once more: for
+    // nothing, and what it asked for must not be done twice.
+    if (asked === turn) continue
+    turn = asked
     const sent = receiveMessageOnPort(port) as { message: SharedArrayBuffer } | undefined
     if (sent !== undefined) buffer = Buffer.from(sent.message)
     if (control[commandSlot] === commands.close) {
       writer.close()
-      return reply({ closed: true })
+      return reply({ turn, closed: true })
     }
     try {
-      reply({ place: writer.append(buffer.subarray(0, control[lengthSlot]), control[urgentSlot] === 1) })
+      const place = writer.append(buffer.subarray(0, control[lengthSlot]), control[urgentSlot] === 1)
+      reply({ turn, place })
       // A busy log never idles: it takes its space in the shadow of the answer.
       if (writer.runsShort && !starved) starved = !writer.prepare()
     } catch (error) {
-      reply(failure(error))
+      reply({ turn, ...failure(error) })
     }
   }
 }
 
-function failure(error: unknown): JournalReply {
+function failure(error: unknown): { readonly failed: { readonly message: string; readonly full: boolean } } {
   const { message, cause } = error instanceof Error ? error : new Error(String(error))
   const full = error instanceof StorageFullError
   const reason = cause instanceof Error ? `: ${cause.message}` : ''

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { StorageFaultError, StorageFullError } from '../storage.ts'
 import { datasync, type Files, isNoRoom, systemFiles, writeAll } from './files.ts'
-import { maxFrameBytes, sealFrame } from './frame.ts'
+import { frameEntries, maxFrameBytes, sealFrame } from './frame.ts'
 import { type Recovered, recoverJournal } from './recover-journal.ts'
 import { seedOf, segmentHeaderBytes, segmentPath, writeSegmentHeader } from './segment.ts'
 
@@ -49,6 +49,8 @@ export class JournalWriter {
   /** The segment after the current one, prepared ahead. */
   #next: Segment | undefined
   #at: number
+  /** Index of the entry that comes next. */
+  #entry: number
   /** A failed batch left bytes here, to be overwritten before anything else is written. */
   #dirty: { readonly segment: Segment; readonly offset: number; readonly length: number } | undefined
   #fault: StorageFaultError | undefined
@@ -66,7 +68,8 @@ export class JournalWriter {
     this.recovered = recoverJournal({ files, directory, checkSegments: options.checkSegments })
     this.id = this.recovered.id ?? randomBytes(8)
     this.#seed = seedOf(this.id)
-    const { tail, lastSegment } = this.recovered
+    const { tail, lastSegment, size } = this.recovered
+    this.#entry = size
     try {
       this.#current = tail.segment === 0 ? this.#create(1) : this.#open(tail.segment)
       this.#at = Math.max(tail.offset, segmentHeaderBytes)
@@ -79,11 +82,16 @@ export class JournalWriter {
 
   /**
    * Makes a frame durable that `layOutFrame` laid out. Throws StorageFullError, after which the journal is as before,
-   * or StorageFaultError, after which it takes nothing more.
+   * or StorageFaultError, after which it takes nothing more: also for a frame that does not begin with the next entry,
+   * which would make the journal one that can't be opened.
    */
   append(frame: Buffer, urgent: boolean): Place {
     if (this.#fault !== undefined) throw this.#fault
     if (frame.length > maxFrameBytes) throw new TypeError('the batch is too large')
+    const { start, count } = frameEntries(frame)
+    if (start !== this.#entry) {
+      throw this.#fail(new StorageFaultError(`a batch of entry ${start}, where ${this.#entry} is next`))
+    }
     sealFrame(frame, this.#seed)
     try {
       this.#clean()
@@ -96,6 +104,7 @@ export class JournalWriter {
     }
     const place = { segment: this.#current.number, offset: this.#at }
     this.#at += frame.length
+    this.#entry += count
     return place
   }
 
