@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { createApi } from './api/handler.ts'
+import { apiBase, createApi } from './api/handler.ts'
 import { allRoutes } from './api/routes.ts'
 import type { Services } from './api/services.ts'
 import { Approvals } from './approvals/approvals.ts'
@@ -100,14 +100,15 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
       socket,
     })
   }
+  const identifyAt = identifyByToken({
+    audit: services.audit,
+    authenticator: gateway.authenticator,
+    rolesOf: subject => gateway.rolesOf(subject),
+  })
   const { identify, browser } = openBrowserSide({
     services,
     rolesOf: subject => gateway.rolesOf(subject),
-    otherwise: identifyByToken({
-      audit: services.audit,
-      authenticator: gateway.authenticator,
-      rolesOf: subject => gateway.rolesOf(subject),
-    }),
+    otherwise: request => identifyAt(apiBase, request),
   })
   const listeners = await openListeners({
     listen: config.listen,
@@ -116,7 +117,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     authorities: config.public_url === undefined ? [] : [new URL(config.public_url).host],
     table,
     domain: config.domain,
-    pages: pages({ services, api, identify, browser }),
+    pages: pages({ services, api, identify, identifyAt, browser }),
   })
   undo.defer(() =>
     Promise.all(listeners.map(({ server }) => server.close(closeGraceMs))).then(() => undefined),

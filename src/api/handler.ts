@@ -20,6 +20,19 @@ export type Identify = (request: IncomingMessage) => Promise<Caller>
 export interface ApiHandler {
   /** Answers a request whose path begins with `/api/v1`. Never rejects. */
   handle(request: IncomingMessage, response: ServerResponse, identify: Identify): Promise<void>
+  /**
+   * The same door for what stands in this process: a route by its id, with the same checks of role and inputs. Not for
+   * routes that stream. Throws GatewayError.
+   */
+  call(id: string, asked: Asked): Promise<unknown>
+}
+
+/** What `call` is asked with. `request` and `response` are those of the caller's own conversation. */
+export interface Asked
+  extends Pick<Call<unknown, unknown, unknown>, 'caller' | 'request' | 'response' | 'signal'> {
+  readonly params?: unknown
+  readonly query?: unknown
+  readonly body?: unknown
 }
 
 export function createApi(services: Services, routes: readonly Route[]): ApiHandler {
@@ -39,15 +52,7 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
     }
     const { route } = match
     const caller = route.permission === 'public' ? nobody : await identify(request)
-    if (route.permission !== 'public' && !caller.roles.has(route.permission)) {
-      throw new GatewayError('denied', { detail: `this needs the role ${route.permission}` })
-    }
-    const suspended = services.restrictions.suspension(caller.subject)
-    // Whoever runs the gateway on this machine is not shut out of it.
-    if (suspended !== undefined && route.permission !== 'public' && caller.subject.method !== 'local')
-      throw new GatewayError('denied', {
-        detail: `you are suspended until a person clears it (${suspended.id})`,
-      })
+    checkCaller(services, route, caller)
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const { browser } = caller
@@ -66,6 +71,25 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
   }
 
   return {
+    async call(id, { caller, params = {}, query = {}, body, ...asked }) {
+      const route = routes.find(each => each.id === id)
+      if (route === undefined) throw new TypeError(`no route ${id}`)
+      checkCaller(services, route, caller)
+      try {
+        const result = await route.handler({
+          services,
+          caller,
+          ...asked,
+          params: check(route.params, params, 'path'),
+          query: check(route.query, query, 'query'),
+          body: check(route.body, body, 'body'),
+        })
+        if (result === streamed) throw new TypeError(`${id} is a stream`)
+        return result
+      } catch (cause) {
+        throw faultOf(cause)
+      }
+    },
     async handle(request, response, identify) {
       response.setHeader('cache-control', 'no-store')
       response.setHeader('x-content-type-options', 'nosniff')
@@ -82,6 +106,17 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
       }
     },
   }
+}
+
+/** Throws `denied` for who lacks the role, or is suspended. */
+function checkCaller(services: Services, { permission }: Route, { roles, subject }: Caller): void {
+  if (permission === 'public') return
+  if (!roles.has(permission))
+    throw new GatewayError('denied', { detail: `this needs the role ${permission}` })
+  // Whoever runs the gateway on this machine is not shut out of it.
+  const suspended = subject.method === 'local' ? undefined : services.restrictions.suspension(subject)
+  if (suspended === undefined) return
+  throw new GatewayError('denied', { detail: `you are suspended until a person clears it (${suspended.id})` })
 }
 
 /** What retention removed is no fault of the gateway. */

@@ -10,6 +10,7 @@ import { identityRoutes } from './routes/identities.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { logRoutes } from './routes/log.ts'
 import { policyRoutes } from './routes/policy.ts'
+import { meRoutes } from './routes/me.ts'
 import { recordingRoutes } from './routes/recordings.ts'
 import { restrictionRoutes } from './routes/restrictions.ts'
 import { retentionRoutes } from './routes/retention.ts'
@@ -27,6 +28,7 @@ import { userRoutes } from './routes/users.ts'
 export const allRoutes: readonly Route[] = [
   ...systemRoutes,
   ...policyRoutes,
+  ...meRoutes,
   ...auditRoutes,
   ...logRoutes,
   ...statsRoutes,

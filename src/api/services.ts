@@ -81,6 +81,8 @@ export interface Services {
   /** What is configured now; a reload changes it. */
   readonly gateway: {
     readonly publicUrl: string
+    /** Issuers at which clients can get tokens. */
+    readonly authorizationServers: readonly string[]
     readonly signIn: SignInConfig
     /** The policy in force, for explanations. */
     readonly rules: Policy

@@ -129,6 +129,13 @@ const issuerSection = z
         'Exact `iss` of its tokens, to the last slash. `spiffe://trust-domain` for JWT-SVIDs, which have no `iss`',
       ),
     audience: oneOrMore(z.string().min(1)).describe('One of these must be in the token’s `aud`'),
+    resources: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Also accept tokens whose `aud` is the address of one connection or of `/mcp`, there alone (RFC 8707). MCP ' +
+          'clients ask for such tokens',
+      ),
     algorithms: z
       .array(z.enum(signatureAlgorithms))
       .min(1)

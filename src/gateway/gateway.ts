@@ -33,6 +33,8 @@ export interface Gateway {
   readonly deferrals?: Deferrals
   /** Absent where nobody keeps what upstreams offer: then it is taken as it comes. */
   readonly pins?: Pins
+  /** Where a client without a good token learns who gives it one for this path of the gateway (RFC 9728). */
+  resourceMetadata?(path: string): string
   /** Absent where nobody counts. */
   readonly meter?: Meter
   /** Address at which clients reach the gateway, and the domain whose subdomains are connections. */

@@ -5,6 +5,13 @@ import type { RefusalReason } from './refusals.ts'
 export interface PresentedCredential {
   /** The opaque string: a JWT or a gateway token. */
   readonly token: string
+  /**
+   * Path of the gateway's own address that it is presented at, `/c/datadog-prod`: a token may be for that alone
+   * (RFC 8707). Absent: only a token for the whole gateway is taken.
+   */
+  readonly path?: string
+  /** That address whole, for the providers; the gateway fills it in. */
+  readonly resource?: string
 }
 
 /** Why a credential was not accepted: for the entry, never for the client. */

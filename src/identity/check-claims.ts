@@ -31,13 +31,20 @@ export function checkValidity(validity: Validity, now: number): RefusalReason | 
   return now < validity.from ? 'not-yet-valid' : undefined
 }
 
-/** Whether a verified token was meant for this gateway, by the issuer's configuration. */
-export function checkClaims(claims: Claims, config: IssuerConfig): RefusalReason | undefined {
-  const { aud } = claims
+/** The `aud` of a token; empty where it has none, or one that is not text. */
+export function audiencesOf({ aud }: Claims): readonly string[] {
   const audiences: unknown[] = Array.isArray(aud) ? aud : [aud]
-  if (!audiences.every(each => typeof each === 'string') || !claimIsOneOf(audiences, config.audience)) {
-    return 'audience-mismatch'
-  }
+  return audiences.every(each => typeof each === 'string') ? audiences : []
+}
+
+/**
+ * Whether a verified token was meant for this gateway, by the issuer's configuration. Where the issuer may name single
+ * addresses of the gateway (`resources`), whether it names the right one is for who knows the address to say.
+ */
+export function checkClaims(claims: Claims, config: IssuerConfig): RefusalReason | undefined {
+  const audiences = audiencesOf(claims)
+  if (audiences.length === 0) return 'audience-mismatch'
+  if (!config.resources && !claimIsOneOf(audiences, config.audience)) return 'audience-mismatch'
   if (config.authorized_parties !== undefined) {
     const parties = partyClaims.filter(name => Object.hasOwn(claims, name)).map(name => claims[name])
     const allowed: readonly unknown[] = config.authorized_parties

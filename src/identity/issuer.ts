@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts'
 import type { IssuerConfig } from '../config/identity.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Refusal } from './authenticator.ts'
-import { checkClaims, checkValidity, type Validity, validityOf } from './check-claims.ts'
+import { claimIsOneOf } from './claim.ts'
+import { audiencesOf, checkClaims, checkValidity, type Validity, validityOf } from './check-claims.ts'
 import { refuse, type UnverifiedJwt } from './jwt.ts'
 import type { KeySet, VerificationKey } from './key-set.ts'
 import { subjectOf } from './subject-of.ts'
@@ -13,6 +14,8 @@ export interface Verified {
   readonly subject: Subject
   readonly validity: Validity
   readonly key: VerificationKey
+  /** It names no audience of the configuration, so that it counts only at an address that it does name. */
+  readonly bound: boolean
 }
 
 /** Without a `kid`, so many keys are tried at most. */
@@ -49,7 +52,8 @@ export class Issuer {
     const reason = checkValidity(validity, this.#clock.now()) ?? checkClaims(claims, this.config)
     if (reason !== undefined) return refuse(reason, claims)
     const subject = subjectOf(claims, this.config, validity.expiresAt)
-    return typeof subject === 'string' ? refuse(subject, claims) : { subject, validity, key }
+    if (typeof subject === 'string') return refuse(subject, claims)
+    return { subject, validity, key, bound: !claimIsOneOf(audiencesOf(claims), this.config.audience) }
   }
 }
 

@@ -6,7 +6,8 @@ import type { Clock } from '../clock.ts'
 import type { IssuerConfig } from '../config/identity.ts'
 import type { Identified, IdentityProvider, PresentedCredential, ProviderStatus } from './authenticator.ts'
 import { BoundedCache } from './bounded-cache.ts'
-import { checkValidity } from './check-claims.ts'
+import type { Subject } from '../model/subject.ts'
+import { audiencesOf, checkValidity } from './check-claims.ts'
 import { Issuer, type Verified } from './issuer.ts'
 import { type Claims, readJwt, refuse } from './jwt.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
@@ -39,6 +40,8 @@ class OidcProvider implements IdentityProvider {
   readonly #maxTokenBytes: number
   /** By SHA-256 of the token, so that no token is kept. */
   readonly #verified: BoundedCache<Cached>
+  /** Subjects whose token is for one address alone. */
+  readonly #bound = new WeakSet<Subject>()
   readonly #waiting = new Map<string, Promise<Identified>>()
 
   constructor(options: OidcOptions) {
@@ -54,8 +57,23 @@ class OidcProvider implements IdentityProvider {
     return credential.token.includes('.')
   }
 
-  identify(credential: PresentedCredential): Identified | Promise<Identified> {
-    const { token } = credential
+  identify({ token, resource }: PresentedCredential): Identified | Promise<Identified> {
+    const found = this.#identify(token)
+    return found instanceof Promise
+      ? found.then(each => this.#atResource(each, resource))
+      : this.#atResource(found, resource)
+  }
+
+  /** A token for one address of the gateway is none at another. */
+  #atResource(found: Identified, resource: string | undefined): Identified {
+    if ('refusal' in found || !this.#bound.has(found.subject)) return found
+    const { claims } = found.subject
+    return resource !== undefined && audiencesOf(claims).includes(resource)
+      ? found
+      : refuse('audience-mismatch', claims)
+  }
+
+  #identify(token: string): Identified | Promise<Identified> {
     if (token.length > this.#maxTokenBytes) return refuse('token-too-large')
     const digest = hash('sha256', token, 'base64')
     const cached = this.#verified.get(digest)
@@ -104,6 +122,7 @@ class OidcProvider implements IdentityProvider {
   #settle(digest: string, issuer: Issuer, verified: Awaited<ReturnType<Issuer['verify']>>): Identified {
     if ('refusal' in verified) return verified
     const identified = { subject: Object.freeze(verified.subject) }
+    if (verified.bound) this.#bound.add(verified.subject)
     const weight = 1024 + 4 * JSON.stringify(verified.subject).length
     this.#verified.set(digest, { ...verified, issuer, identified }, weight)
     return identified

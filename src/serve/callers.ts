@@ -11,17 +11,20 @@ import { refusedIdentities } from '../protocols/refused-identities.ts'
 /** The gateway's own API, where entries say which connection a credential was refused at. */
 const ownApi = { name: 'api', protocol: 'api', sensitivity: 'high' } as const
 
-/** Callers over the network: a bearer token, and the roles that the configuration gives its subject. */
+/**
+ * Callers over the network: a bearer token, and the roles that the configuration gives its subject. `path`: of what is
+ * asked for, to which a token may be bound.
+ */
 export function identifyByToken(parts: {
   readonly audit: Audit
   readonly authenticator: Authenticator
   readonly rolesOf: (subject: Subject) => ReadonlySet<Role>
-}): Identify {
+}): (path: string, request: IncomingMessage) => ReturnType<Identify> {
   const refused = refusedIdentities(parts.audit, ownApi)
-  return async request => {
+  return async (path, request) => {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (token === undefined) throw new GatewayError('unauthenticated')
-    const identified = await parts.authenticator.identify({ token })
+    const identified = await parts.authenticator.identify({ token, path })
     if ('refusal' in identified) {
       const { remoteAddress: ip = '', remotePort: port = 0 } = request.socket
       await refused.note({ ip, port }, identified.refusal)

@@ -27,6 +27,7 @@ import type { OpenSessions } from '../gateway/sessions.ts'
 import type { Authenticator, Identified, PresentedCredential } from '../identity/authenticator.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
+import { metadataAddress } from '../identity/protected-resource.ts'
 import { localIssuer, ownRoles } from '../identity/sign-in/local-users.ts'
 import type { SignInRules } from '../identity/sign-in/sign-in.ts'
 import { compileRoles, type Role, type RolesOf } from '../identity/roles.ts'
@@ -180,6 +181,15 @@ export class LiveGateway implements Gateway {
     return this.#rules.signIn
   }
 
+  resourceMetadata(path: string): string {
+    return metadataAddress(this.publicUrl, path)
+  }
+
+  /** The issuers that have an address to get tokens at. */
+  get authorizationServers(): readonly string[] {
+    return [...this.#rules.issuers].filter(each => /^https?:/.test(each))
+  }
+
   /** Whether identities of this subject's issuer are still accepted. */
   trusts(subject: Subject): boolean {
     return this.#rules.issuers.has(subject.issuer)
@@ -236,8 +246,12 @@ export class LiveGateway implements Gateway {
     await this.#parts.keys.close()
   }
 
-  #identify(credential: PresentedCredential): Identified | Promise<Identified> {
-    return this.#rules.authenticator.identify(credential)
+  #identify({ token, path }: PresentedCredential): Identified | Promise<Identified> {
+    const resource = path === undefined ? undefined : `${this.publicUrl}${path}`
+    return this.#rules.authenticator.identify({
+      token,
+      ...(resource === undefined ? {} : { resource }),
+    })
   }
 
   async #recheck(session: Session, action: Action, approval: Approval): ReturnType<Recheck> {

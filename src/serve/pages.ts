@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
 import type { Services } from '../api/services.ts'
 import { connectPage } from './connect-page.ts'
+import { ownMcpPage, ownMcpPath } from './own-mcp/page.ts'
+import { resourceMetadata, resourceMetadataPath } from './resource-metadata.ts'
 import { servePublishedLog } from './published-log.ts'
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void
@@ -23,8 +25,12 @@ export function pages(parts: {
   readonly identify: Identify
   /** The pages for browsers. */
   readonly browser: { readonly auth: Handle; readonly console: Handle }
+  /** As `identify`, for a resource with an address of its own. */
+  readonly identifyAt: (path: string, request: IncomingMessage) => ReturnType<Identify>
 }): readonly Page[] {
   const { services, api, identify, browser } = parts
+  const identifyOwn: Identify = request => parts.identifyAt(ownMcpPath, request)
+  const ownMcp = ownMcpPage({ api, identify: identifyOwn, publicUrl: () => services.gateway.publicUrl })
   return [
     ['/', browser.console],
     ['/console', browser.console],
@@ -33,6 +39,11 @@ export function pages(parts: {
     ['/healthz', (_request, response) => answer(response, 200, 'ok\n')],
     ['/readyz', (_request, response) => ready(services, response)],
     ['/log', (request, response) => void servePublishedLog({ services, identify }, request, response)],
+    [
+      resourceMetadataPath,
+      (request, response) => resourceMetadata({ ...services, paths: [ownMcpPath] }, request, response),
+    ],
+    [ownMcpPath, (request, response) => void ownMcp(request, response)],
     ['/connect', (request, response) => void connectPage({ services, identify }, request, response)],
     ['/metrics', (request, response) => void metrics(parts, request, response)],
   ]

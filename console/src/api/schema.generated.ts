@@ -773,6 +773,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/denials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller was denied, newest first, with the reason and the rule of each */
+        get: operations["me.denials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the policy in force would say to the caller about one action, and which rule says it. Nothing runs */
+        post: operations["me.policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/notifiers": {
         parameters: {
             query?: never;
@@ -3814,6 +3848,122 @@ export interface operations {
                         subject: {
                             [key: string]: unknown;
                         };
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "me.denials": {
+        parameters: {
+            query?: {
+                /** @description Cursor: the `next` of the page before */
+                after?: string;
+                /** @description Most of a page, 1 to 100 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        denials: ({
+                            connection: string;
+                            entry: string;
+                            operation: string;
+                            reason: string;
+                            time: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                        next?: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "me.policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What is asked */
+                    action: {
+                        /**
+                         * @description False for an operation that no catalogue knows
+                         * @default true
+                         */
+                        known?: boolean;
+                        operation: string;
+                        /**
+                         * @description What conditions see as `request`
+                         * @default {}
+                         */
+                        request?: {
+                            [key: string]: unknown;
+                        };
+                        /** @default  */
+                        resource?: string;
+                        /** @description What is acted on; of `a.b` a rule may also say `b` */
+                        resources?: string[];
+                        /**
+                         * @default read
+                         * @enum {string}
+                         */
+                        risk?: "read" | "write" | "delete" | "admin";
+                    };
+                    /** @description Name of a connection */
+                    connection: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The decision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        approvers?: string[];
+                        /** @enum {string} */
+                        effect: "permit" | "ask" | "deny";
+                        mask: string[];
+                        message?: string;
+                        reason: string;
+                        rule?: string;
+                    } & {
+                        [key: string]: unknown;
                     };
                 };
             };

@@ -50,11 +50,14 @@ class HttpConnection implements OpenConnection {
   readonly #refused: RefusedIdentities
   readonly #holds: Holds
   readonly #running = new Set<Downstream>()
+  /** Of the gateway's address: what a token may be bound to. */
+  readonly #path: string
   #closing = false
   #idle: (() => void) | undefined
 
   constructor(connection: Connection, gateway: Gateway, flavour: Flavour) {
     this.connection = connection
+    this.#path = `/c/${connection.name}`
     this.#gateway = gateway
     this.#flavour = flavour
     const { settings, credentials, injects } = flavour
@@ -128,7 +131,11 @@ class HttpConnection implements OpenConnection {
     const identified = found instanceof Promise ? await found : found
     if ('refusal' in identified) {
       await this.#refused.note(client, identified.refusal)
-      const refused = unauthenticated(head.tokens.length > 0, this.#flavour)
+      const refused = unauthenticated(
+        head.tokens.length > 0,
+        this.#flavour,
+        this.#gateway.resourceMetadata?.(this.#path),
+      )
       return sendRefused(downstream, refused, head.expectsContinue)
     }
     const { subject } = identified
@@ -215,7 +222,7 @@ class HttpConnection implements OpenConnection {
   /** The first candidate that is accepted; else why the first was not. Without waiting where the answer is known. */
   #identify(tokens: readonly string[]): Found | Promise<Found> {
     if (tokens.length === 0) return { refusal: { reason: 'credential-missing' } }
-    const first = this.#gateway.authenticator.identify({ token: tokens[0]! })
+    const first = this.#gateway.authenticator.identify({ token: tokens[0]!, path: this.#path })
     if (!(first instanceof Promise) && ('subject' in first || tokens.length === 1)) return first
     return this.#identifyNext(first, tokens.slice(1, maxCandidates))
   }
@@ -224,7 +231,7 @@ class HttpConnection implements OpenConnection {
     const refused = await first
     if ('subject' in refused) return refused
     for (const token of others) {
-      const next = await this.#gateway.authenticator.identify({ token })
+      const next = await this.#gateway.authenticator.identify({ token, path: this.#path })
       if ('subject' in next) return next
     }
     return refused

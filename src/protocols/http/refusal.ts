@@ -1,6 +1,7 @@
 /** A denial or a fault in HTTP's own form: a problem document (RFC 9457) that native clients can show. */
 import { errorKinds, type ErrorCode, type GatewayError } from '../../errors.ts'
 import type { Denial, PendingApproval } from '../../gateway/exchange.ts'
+import { wwwAuthenticate } from '../../identity/www-authenticate.ts'
 import type { Downstream } from './downstream.ts'
 import type { Flavour, Problem } from './flavour.ts'
 
@@ -124,9 +125,14 @@ export function faulted(
 }
 
 /** 401: says that a credential is needed, and nothing of why the one given was not taken (RFC 6750 section 3). */
-export function unauthenticated(presented: boolean, flavour: Flavour | undefined): Refused {
+export function unauthenticated(
+  presented: boolean,
+  flavour: Flavour | undefined,
+  metadata: string | undefined,
+): Refused {
   const { status, title } = errorKinds.unauthenticated
-  const challenge = presented ? 'Bearer realm="sallyport", error="invalid_token"' : 'Bearer realm="sallyport"'
+  const more = metadata === undefined ? {} : { resource_metadata: metadata }
+  const challenge = wwwAuthenticate('sallyport', presented ? 'invalid_token' : undefined, more)
   return problem(
     { status, title, code: 'unauthenticated' },
     { flavour, headers: ['WWW-Authenticate', challenge] },

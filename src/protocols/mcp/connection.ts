@@ -170,13 +170,15 @@ export class McpConnection implements OpenConnection {
 
   /** The first token that is accepted; else the client has its 401. */
   async #identify(downstream: Downstream, head: RequestHead): Promise<Subject | undefined> {
-    const { authenticator } = this.#parts.gateway
+    const { gateway } = this.#parts
+    const path = `/c/${this.connection.name}`
     const [token] = head.tokens
-    const found = token === undefined ? undefined : await authenticator.identify({ token })
+    const found = token === undefined ? undefined : await gateway.authenticator.identify({ token, path })
     if (found !== undefined && 'subject' in found) return found.subject
     const refusal = found?.refusal ?? { reason: 'credential-missing' as const }
     await this.#refused.note(clientOf(downstream.request, head.agent), refusal)
-    sendRefused(downstream, unauthenticated(token !== undefined, undefined), head.expectsContinue)
+    const refused = unauthenticated(token !== undefined, undefined, gateway.resourceMetadata?.(path))
+    sendRefused(downstream, refused, head.expectsContinue)
     return undefined
   }
 

@@ -1,0 +1,105 @@
+/** `/mcp` on the gateway's own port. The SDK is loaded at the first request, so that it costs the start nothing. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ApiHandler, Identify } from '../../api/handler.ts'
+import { problemOf } from '../../api/problem.ts'
+import { asGatewayError, GatewayError } from '../../errors.ts'
+import { wwwAuthenticate } from '../../identity/www-authenticate.ts'
+import { metadataAddress } from '../resource-metadata.ts'
+import type { OwnMcp } from './own-mcp.ts'
+
+export const ownMcpPath = '/mcp'
+const bodyLimit = 1024 * 1024
+
+export interface OwnMcpPage {
+  readonly api: Pick<ApiHandler, 'call'>
+  readonly identify: Identify
+  readonly publicUrl: () => string
+}
+
+/** Never rejects. */
+export function ownMcpPage(
+  parts: OwnMcpPage,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  let loading: Promise<OwnMcp> | undefined
+  const load = (): Promise<OwnMcp> =>
+    (loading ??= import('./own-mcp.ts').then(own => own.createOwnMcp(parts.api)))
+  return async (request, response) => {
+    try {
+      await serve(await admit(parts, request), { request, response, load })
+    } catch (cause) {
+      if (response.headersSent) response.destroy()
+      else refuse(parts, response, asGatewayError(cause))
+    }
+  }
+}
+
+/** Who asks. A page of another site has no business here, whatever credential it holds. */
+async function admit({ identify, publicUrl }: OwnMcpPage, request: IncomingMessage) {
+  const { origin } = request.headers
+  if (origin !== undefined && origin !== new URL(publicUrl()).origin)
+    throw new GatewayError('denied', { detail: 'not a page of this gateway' })
+  if (request.url?.split('?', 1)[0] !== ownMcpPath) throw new GatewayError('not-found')
+  return await identify(request)
+}
+
+async function serve(
+  caller: Awaited<ReturnType<Identify>>,
+  of: {
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+    readonly load: () => Promise<OwnMcp>
+  },
+): Promise<void> {
+  const { request, response } = of
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  const { signal } = gone
+  const body = request.method === 'POST' ? await readJson(request) : undefined
+  const headers = Object.entries(request.headers).flatMap(([key, value]) =>
+    typeof value === 'string' && key !== 'authorization' ? [[key, value] as [string, string]] : [],
+  )
+  const asked = new Request(`http://localhost${ownMcpPath}`, {
+    method: request.method ?? 'GET',
+    headers,
+    signal,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const own = await of.load()
+  const answer = await own.answer(asked, body, { caller, request, response, signal })
+  response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), 'cache-control': 'no-store' })
+  if (answer.body === null) return void response.end()
+  response.flushHeaders()
+  await pipeline(Readable.fromWeb(answer.body), response).catch(() => undefined)
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length
+    if (size > bodyLimit) throw new GatewayError('body-too-large')
+    parts.push(part)
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown
+  } catch {
+    throw new GatewayError('invalid-request', { detail: 'the body is not JSON' })
+  }
+}
+
+function refuse({ publicUrl }: OwnMcpPage, response: ServerResponse, error: GatewayError): void {
+  if (error.code === 'unauthenticated')
+    response.setHeader(
+      'www-authenticate',
+      wwwAuthenticate('sallyport', undefined, {
+        resource_metadata: metadataAddress(publicUrl(), ownMcpPath),
+      }),
+    )
+  if (error.code === 'body-too-large') response.setHeader('connection', 'close')
+  response.setHeader('content-type', 'application/problem+json')
+  response.setHeader('cache-control', 'no-store')
+  response.statusCode = error.status
+  response.end(JSON.stringify(problemOf(error)))
+}
