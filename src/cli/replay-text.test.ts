@@ -53,3 +53,24 @@ test('the curl command sends the same bytes, whatever is in them', () => {
   assert.match(command, /--data-raw '\{"it'\\''s": 1\}'/)
   assert.ok(!command.includes('X-Other'))
 })
+
+test('rows of a result are a table, NULL is told from text, and nothing in them acts on the terminal', () => {
+  const text = replayText({
+    entry,
+    frames: [
+      { from: 'client', part: 'head', at: 0, text: '{"method":"SELECT","target":"select 1","headers":[]}' },
+      {
+        from: 'upstream',
+        part: 'head',
+        at: 1000,
+        text: '{"status":"columns","headers":["id","type 23","email","type 25"]}',
+      },
+      { from: 'upstream', part: 'body', at: 1100, text: '["1",null]\n["22","a\\u001b[2Jb"]\n' },
+      { from: 'upstream', part: 'head', at: 1200, text: '{"status":"SELECT 2"}' },
+    ],
+  })
+  assert.match(text, /< id \| email/)
+  assert.match(text, /< 1 {2}\| NULL/)
+  assert.match(text, /< 22 \| a\\u\{001b\}\[2Jb/)
+  assert.match(text, /< SELECT 2/)
+})

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import type { Entry } from '../audit/events.ts'
 import { paint } from './output.ts'
+import { isResult, resultText } from './result-text.ts'
 
 export interface ReplayedAction {
   readonly entry: Entry
@@ -22,7 +23,7 @@ interface Head {
   readonly method?: string
   readonly target?: string
   readonly path?: string
-  readonly status?: number
+  readonly status?: number | string
   /** Names and values in turn, in the order they came. */
   readonly headers?: readonly string[]
 }
@@ -35,14 +36,35 @@ export function replayText({ frames, unavailable }: ReplayedAction): string {
   if (frames === undefined) return paint('dim', `  ${unavailable ?? 'nothing was recorded'}`)
   const out: string[] = []
   const encodings: { client?: string | undefined; upstream?: string | undefined } = {}
-  for (const { from, part, at, bytes } of grouped(frames)) {
+  const groups = grouped(frames)
+  let inResult = false
+  for (const [index, { from, part, at, bytes }] of groups.entries()) {
     const arrow = from === 'client' ? paint('cyan', '>') : paint('green', '<')
     const when = paint('dim', `+${(at / 1000).toFixed(1)} ms`)
-    if (part === 'head') encodings[from] = encodingOf(bytes.toString('utf8'))
-    const text = part === 'head' ? headText(bytes.toString('utf8')) : readable(bytes, encodings[from])
+    const head = part === 'head' ? (parse(bytes.toString('utf8')) as Head | undefined) : undefined
+    if (part === 'head') {
+      encodings[from] = encodingOf(bytes.toString('utf8'))
+      inResult = from === 'upstream' && isResult(head)
+    } else if (inResult && from === 'upstream') continue
+    const text = inResult
+      ? resultText(
+          pairs(head?.headers).map(([name]) => name),
+          rowsAfter(groups, index),
+        )
+      : part === 'head'
+        ? headText(bytes.toString('utf8'))
+        : readable(bytes, encodings[from])
     out.push(...text.split('\n').map((line, i) => `  ${arrow} ${line}${i === 0 ? `  ${when}` : ''}`))
   }
   return out.join('\n')
+}
+
+/** The rows under a head that names columns: what came up to the next head. */
+function rowsAfter(groups: readonly Group[], index: number): string {
+  const rest = groups.slice(index + 1).filter(({ from }) => from === 'upstream')
+  const next = rest.findIndex(({ part }) => part === 'head')
+  const rows = next < 0 ? rest : rest.slice(0, next)
+  return rows.map(({ bytes }) => bytes.toString('utf8')).join('')
 }
 
 function encodingOf(head: string): string | undefined {

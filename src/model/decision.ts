@@ -13,6 +13,8 @@ export interface Obligations {
   /** Names of mask profiles to apply to what goes upstream. */
   readonly maskRequest: readonly string[]
   readonly record: RecordLevel
+  /** With `full`, at most this many records of an answer, where the protocol counts them; absent: all. */
+  readonly recordRows?: number
   /** At most this many actions per window and rule. */
   readonly rateLimits: readonly RateLimitTerms[]
   /** What may be used in a calendar period. */

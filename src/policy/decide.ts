@@ -109,12 +109,11 @@ export function variablesOf({ subject, connection, action, now }: Inquiry): Vari
 
 /** Unites the masks and limits; of record levels the one that keeps most wins, among rules that state one. */
 function addObligations(rules: readonly Rule[]): Obligations {
-  const levels = rules.flatMap(rule => rule.record ?? [])
   const budgets = rules.flatMap(rule => rule.budgets)
   return {
     mask: union(rules, rule => rule.mask),
     maskRequest: union(rules, rule => rule.maskRequest),
-    record: levels.length === 0 ? 'full' : keepingMost(levels),
+    ...keepingMost(rules.flatMap(rule => rule.record ?? [])),
     rateLimits: rules.flatMap(rule => rule.rateLimit ?? []),
     ...(budgets.length === 0 ? {} : { budgets }),
   }
@@ -128,6 +127,12 @@ function union(rules: readonly Rule[], of: (rule: Rule) => readonly string[]): r
 
 const byAmount: readonly RecordLevel[] = ['none', 'metadata', 'full']
 
-function keepingMost(levels: readonly RecordLevel[]): RecordLevel {
-  return byAmount[Math.max(...levels.map(level => byAmount.indexOf(level)))]!
+function keepingMost(
+  stated: readonly NonNullable<Rule['record']>[],
+): Pick<Obligations, 'record' | 'recordRows'> {
+  if (stated.length === 0) return { record: 'full' }
+  const record = byAmount[Math.max(...stated.map(({ level }) => byAmount.indexOf(level)))]!
+  const rows = stated.filter(({ level }) => level === record).map(each => each.rows ?? Infinity)
+  const most = Math.max(...rows)
+  return most === Infinity ? { record } : { record, recordRows: most }
 }

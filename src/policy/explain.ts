@@ -84,6 +84,8 @@ export function renderExplanation({ decision, rules }: Explanation): string {
   if (obligations.maskRequest.length > 0)
     lines.push(`  masks the request with: ${obligations.maskRequest.join(', ')}`)
   if (obligations.record !== 'full') lines.push(`  records: ${obligations.record}`)
+  if (obligations.recordRows !== undefined)
+    lines.push(`  records: of the answer the first ${obligations.recordRows} rows`)
   for (const each of obligations.rateLimits) {
     lines.push(`  at most ${each.limit} in ${each.windowMs / 1000} s (${each.rule})`)
   }

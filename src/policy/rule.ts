@@ -24,7 +24,7 @@ export interface Rule {
   readonly message?: string
   readonly mask: readonly string[]
   readonly maskRequest: readonly string[]
-  readonly record?: RecordLevel
+  readonly record?: { readonly level: RecordLevel; readonly rows?: number }
   readonly rateLimit?: RateLimitTerms
   readonly budgets: readonly BudgetTerms[]
   readonly approval?: ApprovalTerms
@@ -70,11 +70,15 @@ export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
     condition,
     source,
     ...(message === undefined ? {} : { message }),
-    ...(record === undefined ? {} : { record }),
+    ...(record === undefined ? {} : { record: recordOf(record) }),
     budgets: budgetsOf(source),
     ...(limit === undefined ? {} : { rateLimit: rateLimitOf(name, limit) }),
     ...(approval === undefined ? {} : { approval: termsOf(name, approval) }),
   }
+}
+
+function recordOf(record: NonNullable<RuleSource['record']>): NonNullable<Rule['record']> {
+  return typeof record === 'string' ? { level: record } : { level: 'full', rows: record.first_rows }
 }
 
 function rateLimitOf(

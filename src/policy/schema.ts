@@ -174,10 +174,21 @@ export const ruleSchema = z.strictObject({
     .default([])
     .describe('Mask profiles to apply to what goes upstream'),
   record: z
-    .enum(['full', 'metadata', 'none'])
+    .union([
+      z.enum(['full', 'metadata', 'none']),
+      z.strictObject({
+        first_rows: z
+          .int()
+          .min(0)
+          .max(1_000_000)
+          .describe(
+            'Everything, but of the records of an answer only so many, where the protocol counts them',
+          ),
+      }),
+    ])
     .optional()
     .describe(
-      'How much of the exchange is kept. Where rules differ the one that keeps most wins; default: full',
+      'How much of the exchange is kept: all of it, heads and counts alone (`metadata`), or nothing but the entries. Where rules differ the one that keeps most wins; default: full',
     ),
   rate_limit: rateLimitSchema.optional(),
   budgets: z.array(budgetSchema).min(1).max(16).optional().describe('What may be used in a period'),

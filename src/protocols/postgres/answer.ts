@@ -2,6 +2,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { Masker } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
+import { binaryText } from './binary-text.ts'
 import type { Message } from './codec.ts'
 import { copyIn } from './copy.ts'
 import { CopyMask } from './copy-mask.ts'
@@ -25,8 +26,8 @@ export interface AnswerParts {
   readonly unit: Unit
   readonly masker: Masker
   readonly recorder: Recorder
-  /** Whether rows are recorded. */
-  readonly recordRows: boolean
+  /** How many rows are recorded; Infinity: all. */
+  readonly recordRows: number
   readonly mask: StatementMask
   /** Of the result, where it was described earlier. */
   readonly columns: readonly Column[] | undefined
@@ -39,6 +40,7 @@ export class Answer {
   #columns: readonly Column[] | undefined
   #mask: RowMask | undefined
   #prepared = false
+  #columnsRecorded = false
   #copyMask: CopyMask | undefined
   #lines: string[] = []
   #linesSize = 0
@@ -69,7 +71,8 @@ export class Answer {
         case 'G':
           await copyIn(host, each, {
             masker,
-            recorder: this.#parts.recordRows ? this.#parts.recorder : undefined,
+            // It comes in chunks and not in rows: all of it, or none.
+            recorder: this.#parts.recordRows === Infinity ? this.#parts.recorder : undefined,
           })
           break
         case 'H':
@@ -97,6 +100,13 @@ export class Answer {
   #described(each: Message): void {
     this.#columns = readRowDescription(each.bytes)
     this.#prepared = false
+    this.#recordColumns()
+  }
+
+  /** Before the rows, and also where there are none; a client may have had the description earlier. */
+  #recordColumns(): void {
+    if (this.#columnsRecorded || this.#columns === undefined || this.#columns.length === 0) return
+    this.#columnsRecorded = true
     const headers = this.#columns.flatMap(({ name, type }) => [name, `type ${type}`])
     void this.#parts.recorder.write({
       from: 'upstream',
@@ -107,6 +117,7 @@ export class Answer {
 
   async #prepare(): Promise<void> {
     this.#prepared = true
+    this.#recordColumns()
     this.#mask = await this.#parts.mask.rows(this.#columns)
   }
 
@@ -120,7 +131,7 @@ export class Answer {
       if (this.#mask.apply(values)) bytes = dataRow(values)
     }
     host.client.send(bytes)
-    if (recordRows) return this.#record(values ?? readDataRow(bytes))
+    if (this.rows <= recordRows) return this.#record(values ?? readDataRow(bytes))
   }
 
   #record(values: readonly (Buffer | null)[]): void | Promise<void> {
@@ -130,7 +141,9 @@ export class Answer {
 
   #shown(value: Buffer | null, index: number): string | null {
     if (value === null) return null
-    return this.#columns?.[index]?.format === 1 ? `\\x${value.toString('hex')}` : value.toString('utf8')
+    const { format = 0, type = 0 } = this.#columns?.[index] ?? {}
+    if (format === 0) return value.toString('utf8')
+    return binaryText(type, value) ?? `\\x${value.toString('hex')}`
   }
 
   #line(line: string): void | Promise<void> {
@@ -152,7 +165,7 @@ export class Answer {
     const bytes = this.#copyMask?.apply(each.bytes) ?? each.bytes
     this.rows++
     host.client.send(bytes)
-    if (recordRows)
+    if (this.rows <= recordRows)
       await this.#parts.recorder.write({
         from: 'upstream',
         part: 'body',
@@ -161,6 +174,7 @@ export class Answer {
   }
 
   async #ended({ type, bytes }: Message): Promise<Ended> {
+    this.#recordColumns()
     await this.#flushLines()
     const tag = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
     this.#recordEnd(tag)
@@ -179,10 +193,13 @@ export class Answer {
   }
 
   #recordEnd(status: string): void {
-    void this.#parts.recorder.write({
+    const { recordRows, recorder } = this.#parts
+    const headers =
+      this.rows > recordRows ? ['rows', `${this.rows}, of which ${recordRows} are recorded`] : []
+    void recorder.write({
       from: 'upstream',
       part: 'head',
-      bytes: Buffer.from(JSON.stringify({ status })),
+      bytes: Buffer.from(JSON.stringify({ status, headers })),
     })
   }
 }

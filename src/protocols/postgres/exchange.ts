@@ -57,7 +57,7 @@ export class StatementExchange implements Exchange {
   #answer: Answer | undefined
   #masker: Masker | undefined
   #demands: { readonly lease: Lease; readonly own: number } | undefined
-  #recordRows = false
+  #recordRows = 0
   #requestMasker: Masker | undefined
   #startedAt = 0
   #bytesIn = 0
@@ -107,8 +107,9 @@ export class StatementExchange implements Exchange {
     this.#quiet()
     const { host, unit, round, profiles } = this.#run
     if (unit.problem !== undefined) throw new GatewayError('denied', { detail: unit.problem.message })
-    const { mask, maskRequest, record } = cleared.obligations
-    this.#recordRows = record === 'full'
+    const { mask, maskRequest, record, recordRows = Infinity } = cleared.obligations
+    const { recorded_rows: most = Infinity } = host.settings.limits
+    this.#recordRows = record === 'full' ? Math.min(recordRows, most) : 0
     for (const each of mask) profiles.add(each)
     this.#demands = { lease, own: new Set(mask).size }
     host.remember(mask)

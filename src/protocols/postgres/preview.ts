@@ -130,6 +130,8 @@ class MaskedPlan implements MaskedReply {
     this.masker = masker
   }
   record(recorder: Recorder): void {
+    const head = { status: 'columns', headers: ['QUERY PLAN', 'type 25'] }
+    void recorder.write({ from: 'upstream', part: 'head', bytes: Buffer.from(JSON.stringify(head)) })
     const text = this.plan.lines.map(line => `${JSON.stringify([line])}\n`).join('')
     void recorder.write({ from: 'upstream', part: 'body', bytes: Buffer.from(text) })
   }

@@ -58,6 +58,14 @@ export const postgresSettings = z.strictObject({
         .prefault('16MiB')
         .describe('Longest message of a client (statement, bound values, COPY data)'),
       row: byteSize().prefault('64MiB').describe('Longest message of the server (a row)'),
+      recorded_rows: z
+        .int()
+        .min(0)
+        .max(1_000_000_000)
+        .optional()
+        .describe(
+          'Most rows of one result that are recorded; the rest is counted. A rule may ask for fewer. `0`: counts alone; default: all',
+        ),
       sessions: z.int().min(1).default(1000).describe('Clients at once'),
     })
     .prefault({})
