@@ -102,7 +102,8 @@ const asked: Readonly<Record<string, (index: EntryIndex) => Promise<unknown>>> =
 const storage = await openEmbeddedStorage({ directory: home })
 try {
   const { log, index } = storage
-  const batch = 2000
+  // As group commit makes them under load: 256 callers wait for one sync.
+  const batch = 256
   for (let at = 0; at < wanted; at += batch) {
     const entries = Array.from({ length: Math.min(batch, wanted - at) }, (_, i) => entryOf(at + i))
     await log.append({ start: at, entries, blobs: [] })

@@ -28,6 +28,7 @@ import { createExport } from './export/export.ts'
 import type { Protocol } from './gateway/protocol.ts'
 import { OpenSessions } from './gateway/sessions.ts'
 import { IssuerKeys } from './identity/issuer-keys.ts'
+import { terminalSessions } from './identity/sign-in/terminal-sessions.ts'
 import { GatewayTokens } from './identity/tokens.ts'
 import { atMostEvery, createLogger, type Logger } from './log.ts'
 import { openDeferrals } from './protocols/deferrals.ts'
@@ -199,6 +200,8 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     publicUrl: () => gateway.publicUrl,
     connections: () => table.list().map(({ connection }) => connection),
   })
+  const signIn = openSignIn({ base, storage, audit, clock: systemClock, gateway: () => gateway })
+  undo.defer(() => signIn.close())
   const issuers = new IssuerKeys({ clock: systemClock, base })
   const kept = {
     audit,
@@ -207,6 +210,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     ...consent,
     ...watching,
     tokens,
+    terminals: terminalSessions(secret => signIn.find(secret, 'terminal')),
     budgets,
     registry,
     credentials,
@@ -235,8 +239,6 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     logger,
     version,
   }
-  const signIn = openSignIn({ base, storage, audit, clock: systemClock, gateway })
-  undo.defer(() => signIn.close())
   return {
     services: { ...open, signIn, gateway, connections: table, export: shipping },
     gateway,

@@ -10,6 +10,8 @@ import { isPlainText } from './claim.ts'
 export interface LoginClient {
   /** The issuer's identifier, as in its discovery document. */
   readonly issuer: string
+  /** Where the issuer takes these requests, for one without a discovery document. */
+  readonly endpoints?: { readonly authorization: string; readonly token: string }
   /** A client that the issuer allows the device grant. */
   readonly clientId: string
   /** For issuers that give secrets even to programs on people's machines. */
@@ -80,6 +82,22 @@ async function discover(client: LoginClient): Promise<oidc.Configuration> {
   const url = URL.parse(client.issuer)
   if (url === null) throw new GatewayError('invalid-request', { detail: 'the issuer is not an address' })
   const plain = client.allowInsecureHttp === true || isLoopbackHost(url.hostname)
+  const { endpoints } = client
+  if (endpoints !== undefined) {
+    const configuration = new oidc.Configuration(
+      {
+        issuer: client.issuer,
+        device_authorization_endpoint: endpoints.authorization,
+        token_endpoint: endpoints.token,
+      },
+      client.clientId,
+      {},
+      oidc.None(),
+    )
+    if (plain) oidc.allowInsecureRequests(configuration)
+    configuration.timeout = timeoutSeconds
+    return configuration
+  }
   const auth = client.clientSecret === undefined ? oidc.None() : oidc.ClientSecretBasic(client.clientSecret)
   return oidc.discovery(url, client.clientId, {}, auth, {
     timeout: timeoutSeconds,

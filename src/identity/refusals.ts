@@ -38,6 +38,8 @@ export const refusalReasons = {
   'password-wrong': 'A wrong password, or nobody of that name',
   'link-invalid': 'A link of an invitation that was used, is too old, or never was',
   'token-unknown': 'No gateway token like this exists, or its secret is wrong',
+  'device-refused': 'A person did not let a terminal in that asked to be signed in as them',
+  'session-over': 'The session of a terminal that a person let in is over, or never was',
   'token-revoked': 'A gateway token that was revoked',
 } as const satisfies Record<string, string>
 

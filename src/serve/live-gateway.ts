@@ -24,7 +24,12 @@ import type { Observer } from '../gateway/observer.ts'
 import type { Meter } from '../gateway/meter.ts'
 import type { Session } from '../gateway/session.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
-import type { Authenticator, Identified, PresentedCredential } from '../identity/authenticator.ts'
+import type {
+  Authenticator,
+  Identified,
+  IdentityProvider,
+  PresentedCredential,
+} from '../identity/authenticator.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
 import { metadataAddress } from '../identity/protected-resource.ts'
@@ -60,6 +65,8 @@ export interface LiveGatewayParts {
   readonly deferrals: Deferrals
   readonly pins: Pins
   readonly tokens: GatewayTokens
+  /** Recognizes terminals that people let in. */
+  readonly terminals: IdentityProvider
   readonly budgets: Budgets
   readonly detection: Detection
   readonly restrictions: Restrictions
@@ -302,7 +309,7 @@ async function makeRules(
   const { policy, written } = await readPolicy(loaded, maskProfiles)
   const authenticator = createAuthenticator({
     issuers: config.identity.issuers,
-    providers: config.identity.tokens.enabled ? [parts.tokens] : [],
+    providers: [...(config.identity.tokens.enabled ? [parts.tokens] : []), parts.terminals],
     cachedTokens: config.identity.cached_tokens,
     clock: parts.clock,
     keys: parts.keys,

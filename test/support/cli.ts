@@ -40,17 +40,24 @@ export async function runCli(args: readonly string[], at: CommandPlace): Promise
 /** A command that does not end by itself, and the lines it has printed so far. */
 export interface FollowedCommand extends AsyncDisposable {
   lines(): readonly string[]
+  /** What it said beside: hints and problems. */
+  hints(): readonly string[]
+  /** Resolves with the exit code of one that ends by itself. */
+  readonly ended: Promise<number>
 }
 
 /** Starts a command that follows something; disposing ends it. */
 export function followCli(args: readonly string[], at: CommandPlace): FollowedCommand {
   const child = start(args, at)
-  const ended = once(child, 'close')
+  const ended = once(child, 'close').then(([code]) => (code as number | null) ?? -1)
   const lines: string[] = []
+  const hints: string[] = []
   createInterface({ input: child.stdout }).on('line', line => lines.push(line))
-  child.stderr.resume()
+  createInterface({ input: child.stderr }).on('line', line => hints.push(line))
   return {
     lines: () => lines,
+    hints: () => hints,
+    ended,
     async [Symbol.asyncDispose]() {
       child.kill('SIGINT')
       await ended

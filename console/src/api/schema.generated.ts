@@ -4776,6 +4776,12 @@ export interface operations {
                 content: {
                     "application/json": {
                         client_id?: string;
+                        /** @description The gateway’s own device grant (RFC 8628), confirmed in the browser by any provider */
+                        device: {
+                            authorization: string;
+                            client_id: string;
+                            token: string;
+                        };
                         /** @description Absent where there is no device grant */
                         issuer?: string;
                         providers: {

@@ -31,6 +31,13 @@ function show(open: OpenConnection, { gateway, connections }: Services): Record<
   return { name, protocol, sensitivity, labels, url: connections.addressOf(open, gateway.publicUrl), health }
 }
 
+/** Addresses at this gateway. */
+const device = {
+  authorization: '/auth/device/authorize',
+  token: '/auth/device/token',
+  client_id: 'sallyport-cli',
+} as const
+
 function instantOf(at: number | undefined): string | undefined {
   return at === undefined ? undefined : new Date(at).toISOString()
 }
@@ -58,13 +65,16 @@ export const systemRoutes = [
           issuer: z.string().optional().describe('Absent where there is no device grant'),
           client_id: z.string().optional(),
           scope: z.string().optional(),
+          device: z
+            .object({ authorization: z.string(), token: z.string(), client_id: z.string() })
+            .describe('The gateway’s own device grant (RFC 8628), confirmed in the browser by any provider'),
         }),
       },
     },
     handler({ services }) {
       const { issuer, client_id, audience, scope, allow_insecure_http } = services.gateway.signIn
-      const device = issuer === undefined ? {} : { issuer, client_id, audience, scope, allow_insecure_http }
-      return { ...device, providers: services.signIn.providers() }
+      const atIssuer = issuer === undefined ? {} : { issuer, client_id, audience, scope, allow_insecure_http }
+      return { ...atIssuer, device, providers: services.signIn.providers() }
     },
   }),
   route({

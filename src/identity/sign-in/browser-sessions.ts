@@ -1,6 +1,6 @@
 /**
- * Sessions of browsers that signed in. The cookie holds a random secret; the store holds its hash, so that who reads the
- * store can't sign in. Durable, so a restart signs nobody out. What another process of the gateway ended is seen here
+ * Sessions of people who signed in, each for a browser (a cookie) or for a terminal (a token). Both hold a random secret;
+ * the store holds its hash, so that who reads the store can't sign in, and neither is good for the other's place. Durable, so a restart signs nobody out. What another process of the gateway ended is seen here
  * within `recheckMs`.
  */
 import { createHmac, hash, randomBytes } from 'node:crypto'
@@ -16,8 +16,13 @@ const sweepMs = 30_000
 const mostOfOne = 50
 const form = /^[0-9a-f]{32}\.[A-Za-z0-9_-]{43}$/
 
+/** Where a session's secret is presented. */
+export type SessionUse = 'browser' | 'terminal'
+
 interface Stored {
   readonly subject: Subject
+  /** Absent: `browser`. */
+  readonly use?: SessionUse
   /** The configured provider that vouched for it. */
   readonly provider: string
   readonly created: number
@@ -62,6 +67,7 @@ export class BrowserSessions {
   async create(
     subject: Subject,
     provider: string,
+    use: SessionUse = 'browser',
   ): Promise<{ readonly cookie: string; readonly expires: number }> {
     const { state, clock, limits } = this.#parts
     const now = clock.now()
@@ -74,13 +80,14 @@ export class BrowserSessions {
     }
     const secret = randomBytes(32).toString('base64url')
     const cookie = `${person}.${secret}`
-    const stored: Stored = { subject, provider, created: now, lastUsed: now, expires: now + limits().max_age }
+    const expires = now + limits().max_age
+    const stored: Stored = { subject, use, provider, created: now, lastUsed: now, expires }
     await state.put(space, keyOf(cookie), stored, 0)
     return { cookie, expires: stored.expires }
   }
 
-  /** The session of a cookie; undefined for one that is over, or never was. Counts as a use of it. */
-  async find(cookie: string): Promise<BrowserSession | undefined> {
+  /** The session of a secret; undefined for one that is over, of another use, or never was. Counts as a use of it. */
+  async find(cookie: string, use: SessionUse = 'browser'): Promise<BrowserSession | undefined> {
     if (!form.test(cookie)) return undefined
     const key = keyOf(cookie)
     const { clock } = this.#parts
@@ -106,6 +113,7 @@ export class BrowserSessions {
       await this.#forget(key)
       return undefined
     }
+    if ((known.stored.use ?? 'browser') !== use) return undefined
     known.usedAt = now
     if (now - known.stored.lastUsed >= grainMs) await this.#markUsed(key, known, now)
     const csrf = createHmac('sha256', cookie).update('sallyport csrf').digest('base64url')

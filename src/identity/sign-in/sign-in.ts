@@ -9,12 +9,14 @@ import { type OidcSignIn, providersOf, type SignInConfig } from '../../config/si
 import { GatewayError } from '../../errors.ts'
 import { type Subject, subjectFacts } from '../../model/subject.ts'
 import type { StateStore } from '../../storage/storage.ts'
-import { BrowserSessions, type BrowserSession } from './browser-sessions.ts'
+import { BrowserSessions, type BrowserSession, type SessionUse } from './browser-sessions.ts'
+import { type DevicePoll, DeviceSignIns } from './device-sign-ins.ts'
 import { LocalUsers } from './local-users.ts'
 import { OidcSignInFlow } from './oidc-sign-in.ts'
 import { PendingSignIns } from './pending.ts'
 import { SamlSignInFlow } from './saml-sign-in.ts'
 import { SignInRefused } from './sign-in-refused.ts'
+import { terminalToken } from './terminal-sessions.ts'
 
 export const localProvider = 'local'
 const inviteLastsMs = 24 * 3_600_000
@@ -66,6 +68,7 @@ export interface AnsweringBrowser {
 export class SignIn {
   readonly sessions: BrowserSessions
   readonly users: LocalUsers
+  readonly devices: DeviceSignIns
   readonly #parts: SignInParts
   readonly #pending: PendingSignIns
   /** Made anew when the configuration is. */
@@ -76,6 +79,7 @@ export class SignIn {
     const { state, clock } = parts
     this.#pending = new PendingSignIns(clock)
     this.users = new LocalUsers({ state, clock })
+    this.devices = new DeviceSignIns(clock)
     this.sessions = new BrowserSessions({ state, clock, limits: () => parts.rules().config.session })
   }
 
@@ -151,9 +155,32 @@ export class SignIn {
     return await this.#admit(subject, { id: localProvider, kind: 'local' }, client)
   }
 
-  /** The session of a cookie, if its provider is still configured and its user still there. */
-  async find(cookie: string): Promise<BrowserSession | undefined> {
-    const session = await this.sessions.find(cookie)
+  /**
+   * What has become of a terminal that waits to be let in; once somebody has, its token, which is a session of theirs.
+   * The entry says where the terminal is and where the person was.
+   */
+  async redeem(
+    deviceCode: string,
+  ): Promise<
+    | { readonly state: Exclude<DevicePoll['state'], 'approved'> }
+    | { readonly state: 'approved'; readonly token: string; readonly expires: number }
+  > {
+    const poll = this.devices.poll(deviceCode)
+    if (poll.state !== 'approved') return poll
+    const { subject, provider, from } = poll.by
+    await this.#parts.audit.note('identity.signed_in', {
+      subject: subjectFacts(subject),
+      provider: { id: provider, kind: 'device' },
+      client: poll.client,
+      confirmed_from: from,
+    })
+    const { cookie, expires } = await this.sessions.create(subject, provider, 'terminal')
+    return { state: 'approved', token: terminalToken(cookie), expires }
+  }
+
+  /** The session of a secret, if its provider is still configured and its user still there. */
+  async find(cookie: string, use: SessionUse = 'browser'): Promise<BrowserSession | undefined> {
+    const session = await this.sessions.find(cookie, use)
     if (session === undefined) return undefined
     if (session.provider !== localProvider) {
       const known = providersOf(this.#parts.rules().config).some(each => each.id === session.provider)

@@ -12,6 +12,10 @@ input,button,.way{font:inherit;padding:.6rem .75rem;border:1px solid GrayText;bo
 input{text-align:left}
 button{background:#1f5fbf;border-color:#1f5fbf;color:#fff;cursor:pointer}
 :focus-visible{outline:3px solid #6aa5ff;outline-offset:2px}
+.plain{background:Field;border-color:GrayText;color:FieldText}
+.code{font:600 1.5rem/1.5 ui-monospace,monospace;letter-spacing:.1em;text-align:center;text-transform:uppercase}
+.check{display:flex;gap:.5rem;align-items:baseline}
+.soft{opacity:.75;font-size:.9rem}
 .wrong{border-left:4px solid #c62828;padding-left:.75rem;margin:0 0 1rem}
 `
 const styleHash = `'sha256-${hash('sha256', style, 'base64')}'`

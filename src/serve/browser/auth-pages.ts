@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ClientFacts } from '../../audit/audit.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
 import type { SignedIn, SignIn } from '../../identity/sign-in/sign-in.ts'
+import { terminalSecret } from '../../identity/sign-in/terminal-sessions.ts'
 import { SignInRefused } from '../../identity/sign-in/sign-in-refused.ts'
 import type { Logger } from '../../log.ts'
 import type { RefusedIdentities } from '../../protocols/refused-identities.ts'
@@ -12,6 +13,7 @@ import { checkForgery } from './identify-browser.ts'
 import { readFormBody } from './read-form.ts'
 import { returnAddress } from './return-address.ts'
 import { isSameOrigin } from './same-origin.ts'
+import { DevicePages } from './device-pages.ts'
 import { Tries } from './tries.ts'
 
 export interface AuthPagesParts {
@@ -42,10 +44,17 @@ export function createAuthPages(parts: AuthPagesParts) {
 
 class AuthPages {
   readonly #of: AuthPagesParts
-  readonly #tries = new Tries()
+  readonly #tries = new Tries({ ofAddress: 50, ofName: 10 })
+  readonly #device: DevicePages
 
   constructor(of: AuthPagesParts) {
     this.#of = of
+    const { signIn, publicUrl } = of
+    this.#device = new DevicePages({
+      signIn,
+      publicUrl,
+      note: (client, refused) => this.#note(client, refused),
+    })
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -76,6 +85,7 @@ class AuthPages {
     if (asked === 'POST local' && rest.length === 1) return await this.#password(visit)
     if (asked === 'GET invite' && rest.length === 2) return await this.#invitePage(visit, id)
     if (asked === 'POST invite' && rest.length === 2) return await this.#invite(visit, id)
+    if (page === 'device') return await this.#device.answer(visit, rest.slice(1))
     if (asked === 'POST sign-out' && rest.length === 1) return await this.#signOut(visit)
     throw new GatewayError('not-found')
   }
@@ -156,7 +166,7 @@ class AuthPages {
       await this.#welcome(request, response, { ...signedIn, returnTo })
     } catch (error) {
       if (!(error instanceof SignInRefused)) throw error
-      await this.#note(visit, error)
+      await this.#note(client, error)
       this.#passwordPage(visit, true)
     }
   }
@@ -189,10 +199,13 @@ class AuthPages {
   }
 
   async #signOut({ request, response, url }: Visit): Promise<void> {
-    const cookie = readCookie(request, sessionCookie)
-    const session = cookie === undefined ? undefined : await this.#of.signIn.find(cookie)
+    const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const use = token === undefined ? 'browser' : 'terminal'
+    const secret = token === undefined ? readCookie(request, sessionCookie) : terminalSecret(token)
+    const session = secret === undefined ? undefined : await this.#of.signIn.find(secret, use)
     if (session !== undefined) {
-      checkForgery(request, session)
+      // A header like that is sent by no browser unasked.
+      if (use === 'browser') checkForgery(request, session)
       await this.#of.signIn.signOut(session, url.searchParams.get('everywhere') === 'true')
     }
     protect(response)
@@ -212,7 +225,7 @@ class AuthPages {
     redirect(response, returnTo)
   }
 
-  async #note({ client }: Visit, { reason, detail }: SignInRefused): Promise<void> {
+  async #note(client: ClientFacts, { reason, detail }: SignInRefused): Promise<void> {
     this.#of.logger.warn('a sign-in was refused', { reason, detail, ip: client.ip })
     await this.#of.refused.note(client, { reason })
   }
@@ -221,7 +234,7 @@ class AuthPages {
     const { response } = visit
     if (error instanceof SignInRefused) {
       // Where it can't be noted it is refused all the same.
-      await this.#note(visit, error).catch(() => undefined)
+      await this.#note(visit.client, error).catch(() => undefined)
       return fault(
         response,
         403,

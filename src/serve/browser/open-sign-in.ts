@@ -9,7 +9,8 @@ export interface SignInOpening {
   readonly storage: Storage
   readonly audit: Audit
   readonly clock: Clock
-  readonly gateway: { readonly publicUrl: string; readonly signInRules: SignInRules }
+  /** Asked for each time: it is there before anybody signs in, and not before this. */
+  readonly gateway: () => { readonly publicUrl: string; readonly signInRules: SignInRules }
 }
 
 /** How people sign in with a browser, by the rules that the gateway has now. */
@@ -19,8 +20,8 @@ export function openSignIn({ base, storage, audit, clock, gateway }: SignInOpeni
     audit,
     clock,
     base,
-    rules: () => gateway.signInRules,
-    publicUrl: () => gateway.publicUrl.replace(/\/+$/, ''),
+    rules: () => gateway().signInRules,
+    publicUrl: () => gateway().publicUrl.replace(/\/+$/, ''),
     secret: reference => openSecret(reference, base),
   })
 }

@@ -1,15 +1,24 @@
 const windowMs = 15 * 60_000
-const mostOfAddress = 50
-const mostOfName = 10
 const mostWatched = 20_000
 
+/** Most tries in a quarter of an hour. */
+export interface TryLimits {
+  readonly ofAddress: number
+  readonly ofName: number
+}
+
 /**
- * Tries of passwords: so many from one address and for one name in a quarter of an hour. A good one starts the name's
- * count anew. Where too many are watched, all others share one count, so that many names are no way around.
+ * Tries of something to be guessed: so many from one address and for one name in a quarter of an hour. A good one starts
+ * the name's count anew. Where too many are watched, all others share one count, so that many names are no way around.
  */
 export class Tries {
+  readonly #limits: TryLimits
   #counts = new Map<string, number>()
   #until = 0
+
+  constructor(limits: TryLimits) {
+    this.#limits = limits
+  }
 
   may(ip: string, name: string, now = Date.now()): boolean {
     if (now > this.#until) {
@@ -18,7 +27,7 @@ export class Tries {
     }
     const byAddress = this.#count(`ip ${ip}`)
     const byName = this.#count(`name ${name}`)
-    return byAddress <= mostOfAddress && byName <= mostOfName
+    return byAddress <= this.#limits.ofAddress && byName <= this.#limits.ofName
   }
 
   good(name: string): void {
