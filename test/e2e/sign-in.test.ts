@@ -247,16 +247,16 @@ test('P4: an upstream neither sees the cookie nor becomes a page of this origin'
   assert.equal(answer.status, 200)
 })
 
-test('a first administrator is made by a link that works once, and invites others', async t => {
-  const first = await createWorld({ config: { sign_in: {}, roles: {} } })
-  t.after(() => first.close())
+test('a first administrator is made by a link that works once, and invites others', async () => {
+  await using undo = new AsyncDisposableStack()
+  const first = undo.use(await createWorld({ config: { sign_in: {}, roles: {} } }))
   let link = ''
   const running = await startGateway({
     config: first.configFile,
     logger: createLogger(() => undefined),
     onFirstLink: found => (link = found),
   })
-  t.after(() => running.close(100))
+  undo.defer(() => running.close(100))
   const url = running.urls[0]!
   const browser = new Browser()
   assert.match((await browser.visit(link)).text, /admin@localhost/)
