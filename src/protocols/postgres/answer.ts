@@ -185,8 +185,8 @@ export class Answer {
 
   async #failed(each: Message): Promise<Ended> {
     await this.#flushLines()
-    const { masker, mask } = this.#parts
-    const last = maskedReport(each, masker, await mask.hidesErrors())
+    const { masker, host } = this.#parts
+    const last = maskedReport(each, masker, host.conceals)
     const sqlState = readReport(each.bytes).get('C') ?? ''
     this.#recordEnd(`ERROR ${sqlState}: ${readReport(last).get('M') ?? ''}`)
     return { last, type: 'E', success: false, rows: this.rows, sqlState }

@@ -20,8 +20,8 @@ export interface Table {
   readonly relatives: readonly Table[]
   /** Of a view: what its columns are made of. */
   readonly lineage?: Lineage
-  /** Of a view: the relations that its definition names, and the columns of them that it depends on. */
-  readonly sources: readonly { readonly table: Table; readonly columns: readonly string[] }[]
+  /** Of a view: the relations that its definition names. */
+  readonly sources: readonly Table[]
 }
 
 /** A function that somebody wrote: not one of the server's own. */
@@ -210,30 +210,21 @@ async function tablesOf(session: UpstreamSession, condition: string): Promise<Re
 }
 
 function relate(made: ReadonlyMap<number, Making>, edges: readonly string[][]): void {
-  const columns = new Map<string, { table: Table; columns: string[] }>()
-  for (const [from, to, kind, attribute] of edges) {
+  for (const [from, to, kind] of edges) {
     const own = made.get(Number(from))
     const other = made.get(Number(to))
     if (own === undefined || other === undefined) continue
     if (kind === 'inherits') own.relatives.push(other)
-    if (kind !== 'source') continue
-    let source = columns.get(`${from} ${to}`)
-    if (source === undefined) {
-      source = { table: other, columns: [] }
-      columns.set(`${from} ${to}`, source)
-      own.sources.push(source)
-    }
-    const name = other.columns.get(Number(attribute))
-    if (name !== undefined) source.columns.push(name)
+    if (kind === 'source' && !own.sources.includes(other)) own.sources.push(other)
   }
 }
 
 /** Who inherits from whom, and what views are made of, as far as it leads from the tables of the condition. */
 function edgesText(condition: string): string {
-  return `WITH RECURSIVE edges(source, target, kind, attribute) AS (
-      SELECT i.inhrelid, i.inhparent, 'inherits', 0 FROM pg_catalog.pg_inherits i
-      UNION ALL SELECT i.inhparent, i.inhrelid, 'inherits', 0 FROM pg_catalog.pg_inherits i
-      UNION ALL SELECT w.ev_class, d.refobjid, 'source', d.refobjsubid
+  return `WITH RECURSIVE edges(source, target, kind) AS (
+      SELECT i.inhrelid, i.inhparent, 'inherits' FROM pg_catalog.pg_inherits i
+      UNION ALL SELECT i.inhparent, i.inhrelid, 'inherits' FROM pg_catalog.pg_inherits i
+      UNION ALL SELECT w.ev_class, d.refobjid, 'source'
         FROM pg_catalog.pg_rewrite w
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
           AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> w.ev_class
@@ -242,8 +233,8 @@ function edgesText(condition: string): string {
       SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ${condition}
       UNION SELECT e.target FROM wanted JOIN edges e ON e.source = wanted.oid
     )
-    SELECT oid, oid, 'self', 0 FROM wanted
-    UNION ALL SELECT e.source, e.target, e.kind, e.attribute FROM wanted JOIN edges e ON e.source = wanted.oid`
+    SELECT oid, oid, 'self' FROM wanted
+    UNION ALL SELECT DISTINCT e.source, e.target, e.kind FROM wanted JOIN edges e ON e.source = wanted.oid`
 }
 
 function listed(names: readonly string[]): string {

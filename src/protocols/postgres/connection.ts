@@ -58,8 +58,9 @@ export class PostgresConnection implements OpenConnection {
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.#catalogue = new Catalogue(this.#settings)
     this.#unlisten = gateway.sessions.onEnd?.(session => {
+      // One that parts by itself is no longer to be told.
       for (const { host } of this.#running.values())
-        if (host.session === session) leave(host, 'the session was ended')
+        if (host.session === session && !host.parting) leave(host, 'the session was ended')
     })
   }
 
@@ -259,6 +260,7 @@ export class PostgresConnection implements OpenConnection {
     upstream: UpstreamSession | undefined,
     host: Host | undefined,
   ): Promise<void> {
+    if (host !== undefined) host.parting = true
     if (upstream !== undefined && !upstream.wire.ended) {
       if (host?.forwarded === true) {
         await this.#cancelAt(upstream).catch(() => undefined)

@@ -37,9 +37,7 @@ export class CopyMask {
     if (response.bytes[5] === 1 || role.special || !['text', 'csv'].includes(role.format))
       throw unable('COPY in binary form, or with delimiters of its own, can not be masked')
     const { format, header } = role
-    const names = role.columns ?? (role.table === undefined ? undefined : await columnsOf(mask, role.table))
-    const hides = names?.map(name => [name, `${role.table}.${name}`].find(each => mask.selects(each)))
-    // By its columns' rules in whichever schema: a name that is in two of them can't be told apart here.
+    const hides = role.table === undefined ? undefined : await mask.copyColumns(role)
     const tainted = await mask.tainted()
     const all = tainted && (hides === undefined || hides.every(each => each === undefined))
     return new CopyMask({ mask, format, hides, all, header })
@@ -85,11 +83,6 @@ export class CopyMask {
     const text = masked.toString('latin1')
     return csv ? `"${text.replaceAll('"', '""')}"` : escaped(text)
   }
-}
-
-async function columnsOf(mask: StatementMask, table: string): Promise<readonly string[] | undefined> {
-  const found = await mask.copyColumns(table)
-  return found.length === 1 ? [...found[0]!.columns.values()] : undefined
 }
 
 const letters: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }

@@ -177,8 +177,9 @@ export class StatementExchange implements Exchange {
     const { host, unit, before, columns } = this.#run
     if (this.#run.round.stopped) return notRun
     const began = host.upstream.bytesIn
-    const failed = await before(masker)
     const mask = this.#maskOfAll(masker)
+    host.conceals = await mask.conceals()
+    const failed = await before(masker)
     this.#answer = new Answer({
       host,
       unit,
@@ -189,6 +190,7 @@ export class StatementExchange implements Exchange {
       columns: columns(),
     })
     const ended = failed ?? (await this.#answer.run())
+    host.conceals = undefined
     this.#bytesIn = host.upstream.bytesIn - began
     if (!ended.success) this.#run.round.stopped = true
     return ended

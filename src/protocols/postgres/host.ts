@@ -14,6 +14,7 @@ import { Names } from './resources.ts'
 import { isReadableEncoding } from './settings-judge.ts'
 import type { PostgresSettings } from './settings.ts'
 import { Statements } from './statements.ts'
+import { maskValue } from './values.ts'
 import type { Wire } from './wire.ts'
 
 export interface HostParts {
@@ -49,6 +50,10 @@ export class Host {
   transaction: TransactionState = 'I'
   /** Statements are on the path. */
   busy = false
+  /** The session is ending by itself. */
+  parting = false
+  /** What the server says meanwhile may quote a masked column. */
+  conceals: Conceals
   /** Its open transaction may have changed the catalogue. */
   uncommitted = false
   /** The server runs something whose answer has not been read whole. */
@@ -133,7 +138,7 @@ export class Host {
   passed(found: Message, masker: Masker = this.idleMasker): boolean {
     switch (found.type) {
       case 'N':
-        this.client.send(maskedReport(found, masker))
+        this.client.send(maskedReport(found, masker, this.conceals))
         return true
       case 'A':
         this.client.send(masker.idle ? found.bytes : maskedNotification(found, masker))
@@ -151,30 +156,49 @@ export class Host {
 /** Letters of the fields that may hold data. */
 const wordy: ReadonlySet<string> = new Set(['M', 'D', 'H', 'W', 'q'])
 
-/** An error or notice with its texts masked. `hidden`: what stands in quotes, and all details, may be a masked value. */
-export function maskedReport(found: Message, masker: Masker, hidden = false): Buffer {
-  if (masker.idle && !hidden) return found.bytes
+/**
+ * How much of an error or notice may be a masked value: `row`: details, and what a function says; `values`: also what
+ * stands in quotes, and numbers; `everything`: all of it.
+ */
+export type Conceals = 'row' | 'values' | 'everything' | undefined
+
+/** An error or notice with its texts masked. */
+export function maskedReport(found: Message, masker: Masker, conceals: Conceals): Buffer {
+  if (masker.idle && conceals === undefined) return found.bytes
   const fields = readReport(found.bytes)
+  // A function of the database's own chooses its words freely.
+  const raised = fields.get('C') === 'P0001' || /function|trigger/.test(fields.get('W') ?? '')
   for (const [letter, text] of fields) {
     if (!wordy.has(letter)) continue
-    if (hidden && letter !== 'M') fields.delete(letter)
-    else
-      fields.set(
-        letter,
-        masker.text(hidden ? text.replaceAll(/"[^"]*"|\([^)]*\)|'[^']*'/g, '"[masked:field]"') : text),
-      )
+    if (conceals === undefined) fields.set(letter, masker.text(text))
+    else if (letter !== 'M') fields.delete(letter)
+    else if (conceals === 'everything' || raised) fields.set(letter, '[masked:field]')
+    else fields.set(letter, masker.text(conceals === 'row' ? text : withoutValues(text)))
   }
   return writeReport(found.type, fields)
+}
+
+/** From the first quote to the last, since a value may hold quotes; and numbers, which stand without. */
+function withoutValues(text: string): string {
+  return text
+    .replace(/["'(][\s\S]*["')]/, '"[masked:field]"')
+    .replaceAll(/\d+(?:[.:eE+-]+\d+)*/g, '[masked:field]')
 }
 
 function maskedNotification(found: Message, masker: Masker): Buffer {
   const at = found.bytes.indexOf(0, 9) + 1
   const payload = found.bytes.toString('utf8', at, found.bytes.length - 1)
-  const masked = masker.text(payload)
+  const masked = maskedPayload(payload, masker)
   if (masked === payload) return found.bytes
   const out = Buffer.concat([found.bytes.subarray(0, at), Buffer.from(`${masked}\0`)])
   out.writeUInt32BE(out.length - 1, 1)
   return out
+}
+
+/** Triggers like to send rows as JSON: then rules by key hold too. */
+function maskedPayload(payload: string, masker: Masker): string {
+  const bytes = Buffer.from(payload)
+  return maskValue(bytes, { type: 114, format: 0 }, masker)?.toString('utf8') ?? ''
 }
 
 /** The gateway reads SQL as UTF-8 with standard strings. A server that no longer does must not be spoken to. */

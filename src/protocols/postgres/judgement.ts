@@ -170,8 +170,21 @@ class Walker {
       case 'RangeVar':
         return this.#relation(rest, names)
       case 'RangeSubselect':
-      case 'RangeFunction':
         this.#alias(rest)
+        return this.#walk(rest, names)
+      case 'RangeFunction':
+      case 'RangeTableFunc':
+      case 'JsonTable':
+        this.#alias(rest)
+        // What goes into a function in FROM comes out of it under other names.
+        return this.#inFlow(this.#storing ? 'stored' : 'shown', () => this.#walk(rest, names))
+      case 'Constraint':
+        // A generated column keeps what it is made of.
+        if (rest['contype'] !== 'CONSTR_GENERATED') return this.#walk(rest, names)
+        return this.#inFlow('stored', () => this.#walk(rest, names))
+      case 'AlterTableCmd':
+        // What leaves its family is no longer covered by the rules for it.
+        if (/^AT_(?:DetachPartition|DropInherit)/.test(String(rest['subtype']))) this.#kept('*')
         return this.#walk(rest, names)
       case 'ColumnRef':
         return this.#column(rest)
@@ -315,7 +328,11 @@ class Walker {
       return option?.['defname'] === 'analyze' && !isOff(option['arg'])
     })
     const before = new Map(this.#operations)
+    const seen = this.#columns.length
     this.#walk(node['query'], names)
+    // A plan holds the statement's own words and no rows.
+    for (const [at, each] of this.#columns.entries())
+      if (at >= seen && each.flow === 'shown') this.#columns[at] = { ...each, flow: undefined }
     if (analyze) return
     this.#operations.clear()
     for (const [name, operation] of before) this.#operations.set(name, operation)
@@ -336,8 +353,11 @@ class Walker {
   }
 
   /** The name or schema that a relation gets. */
-  #moved(relation: Node, { renameType, newname, newschema }: Node): void {
+  #moved(relation: Node, { renameType, objectType, subname, newname, newschema }: Node): void {
     const schema = newschema ?? relation['schemaname']
+    // Rules for the old name no longer find it.
+    if (renameType === 'OBJECT_COLUMN') this.#kept(String(subname))
+    else if (/TABLE|VIEW/.test(`${String(renameType)}${String(objectType)}`)) this.#kept('*')
     const whole = newschema !== undefined || /TABLE|VIEW|SEQUENCE|INDEX|TYPE/.test(String(renameType))
     if (!whole) return
     const name = String(newschema === undefined ? newname : relation['relname'])
@@ -363,6 +383,11 @@ class Walker {
     if (alias === undefined) return
     this.#aliases.add(String(alias['aliasname']))
     if (list(alias['colnames']).length > 0) this.#renamed()
+  }
+
+  /** The statement keeps a column under another name. */
+  #kept(name: string): void {
+    this.#columns.push({ name, flow: 'stored', alone: false })
   }
 
   /** Columns got other names on the way: then any of them may flow anywhere. */
@@ -395,8 +420,10 @@ class Walker {
       const args = isColumn(first, 'name') ? [this.#pinned ?? first, ...others] : list(node['args'])
       this.#settings.push(...settingsOf({ kind: 'set_config', args }))
     }
-    // How many there are shows none of them.
-    if (bare(name) === 'count') this.#inFlow(undefined, () => this.#walk(node, names))
+    // How many there are shows none of them. What is not known to be harmless may keep what it is given.
+    if (bare(name) === 'set_config' || !isHarmless(name))
+      this.#inFlow('stored', () => this.#walk(node, names))
+    else if (bare(name) === 'count') this.#inFlow(undefined, () => this.#walk(node, names))
     else this.#walk(node, names)
   }
 

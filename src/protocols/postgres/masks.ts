@@ -7,10 +7,13 @@
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
-import type { Table } from './catalogue.ts'
-import type { Host } from './host.ts'
+import { coveredBy, namesIn, readsAnything } from './covered.ts'
+import { bare } from './functions.ts'
+import type { Conceals, Host } from './host.ts'
 import type { Column } from './messages.ts'
 import { valuesOf } from './action.ts'
+import { named } from './resources.ts'
+import type { Role } from './roles.ts'
 import type { Unit } from './unit.ts'
 import { maskValue, type ValuePlan } from './values.ts'
 
@@ -23,6 +26,8 @@ export interface StatementMaskParts {
   readonly lease: Lease
 }
 
+type CopyRole = Extract<Role, { kind: 'copy' }>
+
 /** Long enough for a detector that looks at names to take it for a value. */
 const probeValue = 'Zx9k2Lq8Wm4Rt7'
 
@@ -32,6 +37,7 @@ export class StatementMask {
   readonly #known = new Map<string, boolean>()
   readonly #secrets: readonly Buffer[]
   #tainted: Promise<boolean> | undefined
+  #reached: Promise<boolean> | undefined
   #nulls = 0
   /** The masker of the path; set before the answer is read. */
   masker: Masker | undefined
@@ -73,8 +79,13 @@ export class StatementMask {
     )
     const plans: ValuePlan[] = []
     for (const column of columns) {
-      const named = namesOf(column, tables.get(column.table)).find(name => this.selects(name))
-      const from = tables.get(column.table)?.columns.get(column.attribute)
+      const table = tables.get(column.table)
+      const from = table?.columns.get(column.attribute)
+      const named = this.selects(column.name)
+        ? column.name
+        : table !== undefined && from !== undefined
+          ? coveredBy(table, from, name => this.selects(name))
+          : undefined
       const hidden = named ?? (from === undefined && (await this.tainted()) ? '' : undefined)
       plans.push({ type: column.type, format: column.format, hides: hidden })
     }
@@ -93,17 +104,38 @@ export class StatementMask {
 
   /** Whether a masked column may flow into what has no origin of its own. */
   tainted(): Promise<boolean> {
-    return (this.#tainted ??= this.#anyMasked(this.#parts.unit.judgement.shown))
+    return (this.#tainted ??= this.#anyMasked(this.#parts.unit.judgement.shown).then(
+      found => found || this.#functionsReach(),
+    ))
   }
 
-  /** Error texts quote values: where the statement looks at a masked column they might be its. */
-  async hidesErrors(): Promise<boolean> {
-    return this.active && (await this.#anyMasked(this.#parts.unit.judgement.columns))
+  /** What of an error or notice may be a masked value. */
+  async conceals(): Promise<Conceals> {
+    if (!this.active) return undefined
+    if (await this.#functionsReach()) return 'everything'
+    const { columns, operations } = this.#parts.unit.judgement
+    if (await this.#anyMasked(columns)) return 'values'
+    // Constraints and triggers tell of whole rows.
+    const writes = operations.some(({ name }) =>
+      /^(?:INSERT|UPDATE|DELETE|MERGE|COPY FROM|TRUNCATE)$/.test(name),
+    )
+    return writes && (await this.#anyMasked(['*'])) ? 'row' : undefined
   }
 
-  /** A column of COPY by its name, or of a table of the statement. */
-  async copyColumns(table: string): Promise<readonly Table[]> {
-    return await this.#parts.host.catalogue.named([table], this.#parts.lease)
+  /** By position: the names by which rules cover the fields of COPY. Undefined: which is which can't be told. */
+  async copyColumns(role: CopyRole): Promise<readonly (string | undefined)[] | undefined> {
+    const named = await this.#parts.host.catalogue.named([role.table!], this.#parts.lease)
+    const found = named.filter(table => role.schema === undefined || table.schema === role.schema)
+    const [first] = found
+    if (first === undefined) return undefined
+    const lists = found.map(table =>
+      (role.columns ?? [...table.columns.values()]).map(column =>
+        coveredBy(table, column, name => this.selects(name)),
+      ),
+    )
+    if (lists.some(list => list.length !== lists[0]!.length)) return undefined
+    // Where a name is in several schemas, what is covered in any of them is.
+    return lists[0]!.map((_, at) => lists.map(list => list[at]).find(each => each !== undefined))
   }
 
   nulled(): void {
@@ -116,29 +148,61 @@ export class StatementMask {
 
   async #anyMasked(columns: readonly string[]): Promise<boolean> {
     if (columns.length === 0) return false
-    const { tables } = this.#parts.unit.judgement
-    const named = (column: string): boolean =>
-      this.selects(column) || tables.some(table => this.selects(`${table}.${column}`))
-    if (columns.some(column => column !== '*' && named(column))) return true
+    const { judgement, resources } = this.#parts.unit
+    const { tables } = judgement
+    if (columns.some(column => column !== '*' && this.selects(column))) return true
     const { host, lease } = this.#parts
-    const found = await host.catalogue.named(tables, lease)
+    const exact = resources && new Set(resources.map(([name]) => name))
+    const found = (await host.catalogue.named(tables, lease)).filter(
+      ({ schema, name }) => exact === undefined || isAmong(exact, { schema, name }),
+    )
     const all = columns.includes('*')
     return found.some(table =>
       [...table.columns.values()].some(
         column =>
           (all || columns.includes(column)) &&
-          [column, `${table.name}.${column}`, `${table.schema}.${table.name}.${column}`].some(each =>
-            this.selects(each),
-          ),
+          coveredBy(table, column, name => this.selects(name)) !== undefined,
       ),
     )
   }
+
+  /** Whether a function that somebody wrote may read a masked column by itself, as far as its text tells. */
+  #functionsReach(): Promise<boolean> {
+    return (this.#reached ??= this.#reach(this.#parts.unit.judgement.unknownFunctions.map(bare)))
+  }
+
+  async #reach(names: readonly string[]): Promise<boolean> {
+    const { catalogue } = this.#parts.host
+    const { lease } = this.#parts
+    const seen = new Set<string>()
+    for (let next = names; next.length > 0; ) {
+      if (next.some(readsAnything)) return true
+      for (const each of next) seen.add(each)
+      const bodies = (await catalogue.functions(next, lease)).map(namesIn)
+      if (bodies.includes(undefined)) return true
+      const words = [...new Set(bodies.flatMap(each => each ?? []))].filter(each => !seen.has(each))
+      if (words.length > mostWords) return true
+      if (words.some(word => this.selects(word))) return true
+      const reached = await catalogue.named(words, lease)
+      const selects = (name: string): boolean => this.selects(name)
+      if (
+        reached.some(table =>
+          [...table.columns.values()].some(each => coveredBy(table, each, selects) !== undefined),
+        )
+      )
+        return true
+      next = words
+    }
+    return false
+  }
 }
 
-function namesOf(column: Column, table: Table | undefined): string[] {
-  const from = table?.columns.get(column.attribute)
-  if (table === undefined || from === undefined) return [column.name]
-  return [column.name, from, `${table.name}.${from}`, `${table.schema}.${table.name}.${from}`]
+/** Words of function bodies that are looked up at most. */
+const mostWords = 2000
+
+function isAmong(names: ReadonlySet<string>, { schema, name }: { schema: string; name: string }): boolean {
+  const [exact] = named(schema, name)
+  return names.has(exact) || names.has(`?.${name}`)
 }
 
 /** Masks the values of rows in place. */

@@ -269,7 +269,13 @@ export class Pipeline {
         const each = await host.answer(masker)
         if (each.type === 'E') {
           const sqlState = readReport(each.bytes).get('C') ?? ''
-          return { last: maskedReport(each, masker), type: 'E', success: false, rows: 0, sqlState }
+          return {
+            last: maskedReport(each, masker, host.conceals),
+            type: 'E',
+            success: false,
+            rows: 0,
+            sqlState,
+          }
         }
         const own = expected.kind === 'describe portal' && expected.own
         if (!own) host.client.send(each.bytes)

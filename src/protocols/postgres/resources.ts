@@ -194,7 +194,8 @@ function isTemporary(schema: string): boolean {
   return /^pg_(?:toast_)?temp_\d+$/.test(schema)
 }
 
-function named(schema: string, name: string): ResourceNames {
+/** The names of a relation in a schema, the exact one first. */
+export function named(schema: string, name: string): ResourceNames {
   const own = isTemporary(schema) ? 'pg_temp' : schema
   return [`${part(own)}.${part(name)}`, part(name)]
 }

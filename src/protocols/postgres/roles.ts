@@ -18,6 +18,7 @@ export type Role =
       /** Undefined: a query's columns, or all of a table's. */
       readonly columns: readonly string[] | undefined
       readonly table: string | undefined
+      readonly schema: string | undefined
       /** Lower case: `text`, `csv`, `binary`. */
       readonly format: string
       /** True where the options change how fields are told apart. */
@@ -90,12 +91,13 @@ function copyRole(node: Node): Role {
   const columns = (node['attlist'] as readonly { String?: { sval?: string } }[] | undefined)?.map(
     each => each.String?.sval ?? '',
   )
-  const relation = node['relation'] as { relname?: string } | undefined
+  const relation = node['relation'] as { relname?: string; schemaname?: string } | undefined
   return {
     kind: 'copy',
     into: node['is_from'] === true,
     columns,
     table: relation?.relname,
+    schema: relation?.schemaname,
     format: (given ?? 'text').toLowerCase(),
     header: options.has('header'),
     special: [...options.keys()].some(name => spacing.has(name)),
