@@ -61,6 +61,8 @@ export interface Intake {
   fail(fault: IntakeFault | undefined, times?: number): void
   /** Resolves with all logs once there are so many; rejects after `timeoutMs` (10 s unless said). */
   waitFor(count: number, timeoutMs?: number): Promise<readonly PracticeLog[]>
+  /** What happens to logs behind the intake: each becomes these, none or several of them. */
+  tamper(change: (log: PracticeLog, index: number) => readonly PracticeLog[]): void
   /** Forgets logs and requests; the fault stays. */
   clear(): void
 }
@@ -96,6 +98,10 @@ export class LogsIntake implements Intake {
   fail(fault: IntakeFault | undefined, times = Infinity): void {
     this.#fault = fault
     this.#faultsLeft = times
+  }
+
+  tamper(change: (log: PracticeLog, index: number) => readonly PracticeLog[]): void {
+    this.logs.splice(0, this.logs.length, ...this.logs.flatMap(change))
   }
 
   clear(): void {
@@ -246,6 +252,7 @@ export async function startPracticeIntake(
     requests: intake.requests,
     fail: (fault, times) => intake.fail(fault, times),
     waitFor: (count, timeoutMs) => intake.waitFor(count, timeoutMs),
+    tamper: change => intake.tamper(change),
     clear: () => intake.clear(),
     close: async () => {
       intake.close()

@@ -89,6 +89,8 @@ export class PracticeState {
   /** Datadog's own record of who called its API; at most the last 10,000 calls. */
   readonly auditTrail: Json[] = []
   readonly points: MetricPoint[] = []
+  /** How long a log that has arrived is not found yet, milliseconds. */
+  indexingMs = 0
   /** The user whose keys are used. */
   currentUser = ''
   readonly #now: () => number

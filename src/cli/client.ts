@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>
   readonly body?: unknown
+  /** How long an answer may take, milliseconds; default: two minutes. */
+  readonly patience?: number
 }
 
 /** The API as the commands use it. Throws Failure with the problem's words. */
@@ -86,7 +88,7 @@ interface Target {
 function client(target: Target): ApiClient {
   async function send(
     path: string,
-    { method = 'GET', query = {}, body }: ApiRequest,
+    { method = 'GET', query = {}, body, patience = 120_000 }: ApiRequest,
   ): Promise<Dispatcher.ResponseData> {
     const search = new URLSearchParams()
     for (const [name, value] of Object.entries(query)) {
@@ -96,7 +98,7 @@ function client(target: Target): ApiClient {
     try {
       return await request(address, {
         method,
-        headersTimeout: 120_000,
+        headersTimeout: patience,
         bodyTimeout: 0,
         headers: {
           ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),

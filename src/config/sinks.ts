@@ -34,6 +34,14 @@ const datadogSink = z.strictObject({
     .describe(
       'A Datadog application key that may read logs and the configuration of logs. Shipping does not need it; comparing does',
     ),
+  reconcile: z
+    .strictObject({
+      every: duration()
+        .refine(ms => ms >= 900_000, { error: 'must be at least 15m: what was sent is searchable only then' })
+        .describe('How often what was shipped is read back and compared with the log'),
+    })
+    .optional()
+    .describe('Comparing by itself; without it only `sallyport export reconcile` compares. Needs `app_key`'),
   setup: datadogSetup,
   service: z.string().min(1).max(100).default('sallyport').describe('`service` of each event'),
   hostname: z

@@ -101,7 +101,8 @@ export function isWanted(record: LogRecord, wanted: Filter): boolean {
   }
 }
 
-function timeOf(record: LogRecord): number | undefined {
+/** When the entry was written, milliseconds; undefined where that can't be told. */
+export function timeOf(record: LogRecord): number | undefined {
   try {
     const time = Date.parse(record.entry.time)
     return Number.isNaN(time) ? undefined : time

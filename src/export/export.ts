@@ -11,7 +11,9 @@ import { type DeadLetter, DeadLetters } from './dead-letters.ts'
 import { type FieldRules, viewOf } from './fields.ts'
 import { filterOf } from './filter.ts'
 import { Follower } from './follower.ts'
+import { Comparing } from './comparing.ts'
 import { createSink, type SinkContext } from './kinds.ts'
+import type { Reconciliation, Window } from './reconciler.ts'
 import { LogRecord } from './record.ts'
 import type { CheckpointHead, Sink } from './sink.ts'
 import { publishMetrics, type SinkStatus, statusOf } from './status.ts'
@@ -51,6 +53,16 @@ export interface Export {
     range: { readonly from: number; readonly to: number },
     signal?: AbortSignal,
   ): Promise<BackfillResult>
+  /**
+   * Reads a window back from a sink that can be asked, and compares it with the log. What is missing is sent again, and
+   * the result written to the log, unless `dry`. Throws `not-found`, `invalid-request` where it can't be asked,
+   * `conflict` while another comparison of the sink is under way, `upstream-unreachable` where it does not answer.
+   */
+  reconcile(
+    sink: string,
+    how: { readonly window: Window; readonly dry: boolean },
+    signal?: AbortSignal,
+  ): Promise<Reconciliation>
 }
 
 /** What sinks would not take. Every method throws `not-found` for an unknown sink or letter. */
@@ -76,6 +88,7 @@ export function createExport(options: ExportOptions): Export {
   let withdraw: (() => void) | undefined
   /** Ends backfills: nothing may wait on a sink that is closed. */
   const closing = new AbortController()
+  const comparing = new Comparing({ ...options, deadLetters }, closing.signal)
 
   function find(name: string): Follower {
     const found = followers.find(each => each.sink.name === name)
@@ -101,10 +114,11 @@ export function createExport(options: ExportOptions): Export {
     start() {
       withdraw ??= publishMetrics(registry, status)
       for (const each of followers) each.start()
+      for (const each of options.sinks) comparing.start(find(each.name), each)
     },
     async stop(graceMs) {
       closing.abort()
-      await Promise.all(followers.map(each => each.stop(graceMs)))
+      await Promise.all([...followers.map(each => each.stop(graceMs)), comparing.ended()])
       await Promise.all(followers.map(each => each.sink.close()))
       withdraw?.()
       withdraw = undefined
@@ -130,26 +144,26 @@ export function createExport(options: ExportOptions): Export {
     },
     async backfill(name, range, signal = new AbortController().signal) {
       const follower = find(name)
-      const { from, to } = range
-      if (
-        !Number.isSafeInteger(from) ||
-        !Number.isSafeInteger(to) ||
-        from < 0 ||
-        to < from ||
-        to > log.size
-      ) {
-        throw new GatewayError('invalid-request', { detail: `the log has entries 0 to ${log.size - 1}` })
-      }
-      const { first = 0 } = log
-      if (from < first) {
-        const detail = `entries below ${first} were removed when their time of retention had ended`
-        throw new GatewayError('invalid-request', { detail })
-      }
+      checkRange(range, log)
       const { timing = realTiming, retry = defaultRetry } = options
       const either = AbortSignal.any([signal, closing.signal])
       return backfill({ source: follower.source, clock, timing, retry }, range, either)
     },
+    reconcile: async (name, how, signal = new AbortController().signal) =>
+      comparing.run(find(name), how, signal),
   }
+}
+
+/** Throws `invalid-request`. */
+function checkRange(
+  { from, to }: { from: number; to: number },
+  { size, first = 0 }: ExportOptions['log'],
+): void {
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || to < from || to > size)
+    throw new GatewayError('invalid-request', { detail: `the log has entries 0 to ${size - 1}` })
+  if (from >= first) return
+  const detail = `entries below ${first} were removed when their time of retention had ended`
+  throw new GatewayError('invalid-request', { detail })
 }
 
 function followerOf(options: ExportOptions, config: SinkConfig, deadLetters: DeadLetters): Follower {

@@ -50,7 +50,7 @@ const classes: Tree = {
   ...all('structure', 'v kind log seq time session action intent operation known risk outcome connection'),
   ...all('structure', 'decision duration upstream_duration bytes_in bytes_out masked truncated totals'),
   ...all('structure', 'counters size root software expires sink entry from to result change sections'),
-  ...all('structure', 'policy hold basis erased before quorum mode disk window'),
+  ...all('structure', 'policy hold basis erased before quorum mode disk window compared'),
   subject: { ...person, on_behalf_of: person },
   ended_by: person,
   ...all('identity', 'claimed by'),

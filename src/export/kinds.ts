@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import type { SinkConfig, SinkConfigOf } from '../config/sinks.ts'
+import { apiUrl, openDatadogApi } from './datadog/api.ts'
 import { createDatadogSink, intakeUrl } from './datadog/index.ts'
 import { createFileSink } from './file/file-sink.ts'
 import { createStreamSink } from './file/stream-sink.ts'
@@ -15,6 +16,7 @@ import {
   splunkFrom,
   syslogFrom,
 } from './siem-kinds.ts'
+import type { Timing } from './backoff.ts'
 import type { Sink } from './sink.ts'
 import { createWebhookSink } from './webhook/index.ts'
 
@@ -25,6 +27,8 @@ export interface SinkContext {
   readonly secret: (reference: string) => { read(): string | Promise<string> }
   /** Makes a configured path absolute. */
   readonly resolvePath: (path: string) => string
+  /** How to wait for a far end that is asked; tests give their own. */
+  readonly timing?: Timing
 }
 
 /** Opens nothing yet: a sink that can't be reached is a state, not a fault of start-up. */
@@ -67,6 +71,24 @@ export function createSink(config: SinkConfig, context: SinkContext): Sink {
   }
 }
 
+const dayMs = 86_400_000
+
+/** Where there is an application key to read with. */
+function datadogReadBack(config: SinkConfigOf<'datadog'>, context: SinkContext) {
+  if (config.app_key === undefined) return {}
+  const [apiKey, appKey] = [context.secret(config.api_key), context.secret(config.app_key)]
+  const url = (config.api_url ?? apiUrl(config.site)).replace(/\/+$/, '')
+  // Patient: the limit of searches is by the hour, and a comparison is in no hurry.
+  const api = openDatadogApi({
+    url,
+    apiKey: () => apiKey.read(),
+    appKey: () => appKey.read(),
+    tries: 100,
+    ...(context.timing === undefined ? {} : { timing: context.timing }),
+  })
+  return { readBack: { api, keepsMs: config.setup.index.retention_days * dayMs } }
+}
+
 function datadogFrom(config: SinkConfigOf<'datadog'>, context: SinkContext): Sink {
   const key = context.secret(config.api_key)
   return createDatadogSink({
@@ -82,5 +104,6 @@ function datadogFrom(config: SinkConfigOf<'datadog'>, context: SinkContext): Sin
     tags: config.tags,
     maxEvents: config.batch.max_events,
     maxBytes: config.batch.max_bytes,
+    ...datadogReadBack(config, context),
   })
 }

@@ -21,8 +21,17 @@ export function factMessage(entry: Entry, phrase: string): string {
   const about = entry.operation === undefined ? '' : ` for ${entry.operation}`
   const id = entry.approval?.['id'] ?? entry.session
   const reason = entry['reason']
-  const tail = typeof reason === 'string' ? `: ${reason}` : ''
+  const tail = typeof reason === 'string' ? `: ${reason}` : comparedTail(entry['compared'])
   return `${phrase}${about}${placeOf(entry)}${byWhom(entry)}${typeof id === 'string' ? ` (${id})` : ''}${tail}`
+}
+
+/** `: 3 missing, 1 altered of 1000`; empty where nothing differs. */
+function comparedTail(compared: unknown): string {
+  if (typeof compared !== 'object' || compared === null) return ''
+  const counts = compared as Readonly<Record<string, unknown>>
+  const found = ['missing', 'altered', 'foreign'].filter(name => Number(counts[name]) > 0)
+  const words = found.map(name => `${String(counts[name])} ${name}`).join(', ')
+  return words === '' ? '' : `: ${words} of ${String(counts['entries'])}`
 }
 
 function placeOf(entry: Entry): string {

@@ -7,6 +7,16 @@ import type { SendResult } from './sink.ts'
  */
 export type SinkState = 'running' | 'retrying' | 'holding' | 'stopped'
 
+/** How the last comparison with the far end went. */
+export interface LastComparison {
+  /** ISO 8601. */
+  readonly at: string
+  /** Absent where it could not be made. */
+  readonly equal?: boolean
+  /** Why it could not be made. */
+  readonly error?: string
+}
+
 /** What happened to one sink since the process started. Written by its follower, read by status and metrics. */
 export class SinkMeter {
   readonly #clock: Clock
@@ -29,6 +39,8 @@ export class SinkMeter {
   lastSuccessAt: number | undefined
   /** When the oldest entry not yet acknowledged was written; undefined when there is none. */
   oldestUnacked: number | undefined
+  /** Undefined where none was made since the start. */
+  lastComparison: LastComparison | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -42,6 +54,10 @@ export class SinkMeter {
     } else {
       this.fault(result.detail)
     }
+  }
+
+  compared(how: Omit<LastComparison, 'at'>): void {
+    this.lastComparison = { at: new Date(this.#clock.now()).toISOString(), ...how }
   }
 
   fault(detail: string): void {

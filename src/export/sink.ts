@@ -1,3 +1,4 @@
+import type { Holdings, NoHoldings } from './holdings.ts'
 import type { LogRecord } from './record.ts'
 
 /** What a sink takes at once. The follower keeps to it; a sink may assert it. */
@@ -73,5 +74,7 @@ export interface Sink {
    * throws: what goes wrong is a `retry`. An abort of `signal` ends it soon with `retry`; the batch may have arrived.
    */
   send(batch: readonly SinkEvent[], signal: AbortSignal): Promise<SendResult>
+  /** Where the far end can be asked for what it holds; absent where it can't by its nature. */
+  readonly holdings?: Holdings | NoHoldings
   close(): Promise<void>
 }

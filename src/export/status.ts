@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import type { Follower } from './follower.ts'
-import type { SinkState } from './meter.ts'
+import type { LastComparison, SinkState } from './meter.ts'
 import type { SendResult } from './sink.ts'
 
 /** How one sink is doing. Counts are since the process started; the cursor is for ever. */
@@ -17,6 +17,8 @@ export interface SinkStatus {
   readonly lag: { readonly entries: number; readonly seconds: number }
   readonly last_error?: { readonly at: string; readonly detail: string }
   readonly last_success_at?: string
+  /** Of what the far end holds with the log. */
+  readonly compared?: LastComparison
   readonly counts: {
     readonly sent: number
     readonly skipped: number
@@ -28,7 +30,7 @@ export interface SinkStatus {
 
 export function statusOf(follower: Follower, head: number, clock: Clock): SinkStatus {
   const { meter, sink, cursor } = follower
-  const { lastError, lastSuccessAt, oldestUnacked } = meter
+  const { lastComparison, lastError, lastSuccessAt, oldestUnacked } = meter
   const entries = Math.max(0, head - cursor)
   const seconds =
     entries === 0 || oldestUnacked === undefined ? 0 : Math.max(0, (clock.now() - oldestUnacked) / 1000)
@@ -43,6 +45,7 @@ export function statusOf(follower: Follower, head: number, clock: Clock): SinkSt
       ? {}
       : { last_error: { at: new Date(lastError.at).toISOString(), detail: lastError.detail } }),
     ...(lastSuccessAt === undefined ? {} : { last_success_at: new Date(lastSuccessAt).toISOString() }),
+    ...(lastComparison === undefined ? {} : { compared: lastComparison }),
     counts: {
       sent: meter.sent,
       skipped: meter.skipped,

@@ -480,6 +480,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export/{sink}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a window back from the sink and compare it with the log; nothing is sent or written */
+        post: operations["export.compare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/export/{sink}/dead-letters": {
         parameters: {
             query?: never;
@@ -525,6 +542,23 @@ export interface paths {
         put?: never;
         /** Send such a record once more */
         post: operations["deadLetters.resend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export/{sink}/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same, and send again what is missing */
+        post: operations["export.reconcile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2816,6 +2850,65 @@ export interface operations {
             };
         };
     };
+    "export.compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sink: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Default: a day before `until` */
+                    since?: string;
+                    /** @description Default: 15 minutes ago, since what was just sent is not searchable yet */
+                    until?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What differs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        altered: number;
+                        /** @description Arrived more than once, as they were; no fault */
+                        duplicates: number;
+                        entries: number;
+                        equal: boolean;
+                        foreign: number;
+                        /** @description First entry of the log that was compared */
+                        from: number;
+                        held: number;
+                        missing: number;
+                        /** @description Sent again because it was missing */
+                        sent?: number;
+                        sink: string;
+                        stubs: number;
+                        /** @description Up to this entry, exclusive */
+                        to: number;
+                    } & {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "deadLetters.list": {
         parameters: {
             query?: {
@@ -2910,6 +3003,65 @@ export interface operations {
                     "application/json": {
                         accepted: boolean;
                         detail?: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export.reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sink: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Default: a day before `until` */
+                    since?: string;
+                    /** @description Default: 15 minutes ago, since what was just sent is not searchable yet */
+                    until?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What differed, and how much was sent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        altered: number;
+                        /** @description Arrived more than once, as they were; no fault */
+                        duplicates: number;
+                        entries: number;
+                        equal: boolean;
+                        foreign: number;
+                        /** @description First entry of the log that was compared */
+                        from: number;
+                        held: number;
+                        missing: number;
+                        /** @description Sent again because it was missing */
+                        sent?: number;
+                        sink: string;
+                        stubs: number;
+                        /** @description Up to this entry, exclusive */
+                        to: number;
+                    } & {
+                        [key: string]: unknown;
                     };
                 };
             };

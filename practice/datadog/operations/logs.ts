@@ -13,6 +13,11 @@ import type { Json } from '../wire.ts'
 import { aggregate, type Compute, isAggregation } from './log-analytics.ts'
 import { type Predicate, parseLogQuery, searchable, type SearchedLog } from './log-query.ts'
 
+interface Place {
+  readonly time: number
+  readonly id: string
+}
+
 interface Search {
   readonly query: string
   readonly from: number
@@ -20,17 +25,17 @@ interface Search {
   /** Newest first unless `timestamp`. */
   readonly oldestFirst: boolean
   readonly limit: number
-  /** How many come before, from the cursor. */
-  readonly offset: number
+  /** The last log of the page before, from the cursor: what arrives meanwhile moves nothing. */
+  readonly after: Place | undefined
 }
 
 function everything({ state, intake }: Call): SearchedLog[] {
   const id = (position: string) => `AQAAA${hex(`log ${position}`, 40)}`
   return [
     ...state.seededLogs.map((record, i) => searchable(record, { id: id(`seed ${i}`), time: state.now() })),
-    ...intake.logs.map((log, i) =>
-      searchable(log.record, { id: id(`sent ${i}`), time: log.arrivedAt, tags: log.tags }),
-    ),
+    ...intake.logs
+      .filter(log => log.arrivedAt + state.indexingMs <= state.now())
+      .map((log, i) => searchable(log.record, { id: id(`sent ${i}`), time: log.arrivedAt, tags: log.tags })),
   ]
 }
 
@@ -39,7 +44,12 @@ function found(call: Call, search: Search): SearchedLog[] {
   const all = everything(call).filter(
     log => log.time >= search.from && log.time <= search.to && isWanted(log),
   )
-  return all.toSorted((a, b) => (search.oldestFirst ? a.time - b.time : b.time - a.time))
+  const sign = search.oldestFirst ? 1 : -1
+  const compared = (a: Place, b: Place) =>
+    sign * (a.time - b.time || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+  const { after } = search
+  const rest = after === undefined ? all : all.filter(log => compared(log, after) > 0)
+  return rest.toSorted(compared)
 }
 
 function predicateOf(query: string): Predicate {
@@ -82,20 +92,26 @@ function timeOf(value: unknown, otherwise: number, now: number): number {
   return time
 }
 
-function cursorOf(value: unknown): number {
-  const text = Buffer.from(String(value ?? ''), 'base64url').toString()
-  return /^\d{1,9}$/.test(text) ? Number(text) : 0
+function cursorOf(value: unknown): Place | undefined {
+  if (value === undefined || value === null || value === '') return undefined
+  const [, time, id] = /^(\d{1,15}) (\w+)$/.exec(Buffer.from(String(value), 'base64url').toString()) ?? []
+  if (time === undefined || id === undefined) throw new Refusal(400, 'Invalid cursor')
+  return { time: Number(time), id }
+}
+
+function cursorAt({ time, id }: Place): string {
+  return Buffer.from(`${time} ${id}`).toString('base64url')
 }
 
 const limitOf = (value: unknown) => Math.min(1000, Math.max(1, Number(value ?? 10) || 10))
 
 function v2Page(call: Call, search: Search): Answer {
   const all = found(call, search)
-  const end = search.offset + search.limit
-  const after = end < all.length ? { page: { after: Buffer.from(String(end)).toString('base64url') } } : {}
+  const here = all.slice(0, search.limit)
+  const after = here.length < all.length ? { page: { after: cursorAt(here.at(-1)!) } } : {}
   return ok({
-    data: all.slice(search.offset, end).map(v2Shape),
-    meta: { elapsed: 12, request_id: hex(`request ${end}`, 32), status: 'done', ...after },
+    data: here.map(v2Shape),
+    meta: { elapsed: 12, request_id: hex(`request ${call.state.now()}`, 32), status: 'done', ...after },
   })
 }
 
@@ -127,7 +143,7 @@ export const logs: Operations = {
       to: timeOf(filter['to'], now, now),
       oldestFirst: sent['sort'] === 'timestamp',
       limit: limitOf(paging['limit']),
-      offset: cursorOf(paging['cursor']),
+      after: cursorOf(paging['cursor']),
     })
   },
   'v2.listLogsGet': call => {
@@ -139,14 +155,13 @@ export const logs: Operations = {
       to: timeOf(query.get('filter[to]'), now, now),
       oldestFirst: query.get('sort') === 'timestamp',
       limit: limitOf(query.get('page[limit]')),
-      offset: cursorOf(query.get('page[cursor]')),
+      after: cursorOf(query.get('page[cursor]')),
     })
   },
   'v1.listLogs': call => {
     const sent = objectOf(call.body)
     const time = objectOf(sent['time'])
     const now = call.state.now()
-    const offset = cursorOf(sent['startAt'])
     const limit = limitOf(sent['limit'])
     const all = found(call, {
       query: String(sent['query'] ?? '*'),
@@ -154,11 +169,11 @@ export const logs: Operations = {
       to: timeOf(textOf(time, 'to'), now, now),
       oldestFirst: sent['sort'] === 'asc',
       limit,
-      offset,
+      after: cursorOf(sent['startAt']),
     })
-    const next =
-      offset + limit < all.length ? Buffer.from(String(offset + limit)).toString('base64url') : null
-    return ok({ logs: all.slice(offset, offset + limit).map(v1Shape), nextLogId: next, status: 'done' })
+    const here = all.slice(0, limit)
+    const next = here.length < all.length ? cursorAt(here.at(-1)!) : null
+    return ok({ logs: here.map(v1Shape), nextLogId: next, status: 'done' })
   },
   'v2.aggregateLogs': call => {
     const sent = objectOf(call.body)
@@ -170,7 +185,7 @@ export const logs: Operations = {
       to: timeOf(filter['to'], now, now),
       oldestFirst: true,
       limit: 0,
-      offset: 0,
+      after: undefined,
     })
     const groups = listOf(sent['group_by']).map(each => {
       const { facet, limit } = objectOf(each)

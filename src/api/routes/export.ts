@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../../errors.ts'
 import { route } from '../route.ts'
+import { instant } from '../shapes.ts'
 
 const sinkShape = z.looseObject({
   name: z.string(),
@@ -19,6 +20,26 @@ const letterParam = z.object({
     .transform(Number),
 })
 const mostAtOnce = 100_000
+const windowShape = z.strictObject({
+  since: instant.optional().describe('Default: a day before `until`'),
+  until: instant
+    .optional()
+    .describe('Default: 15 minutes ago, since what was just sent is not searchable yet'),
+})
+const comparisonShape = z.looseObject({
+  sink: z.string(),
+  equal: z.boolean(),
+  from: z.number().describe('First entry of the log that was compared'),
+  to: z.number().describe('Up to this entry, exclusive'),
+  entries: z.number(),
+  held: z.number(),
+  stubs: z.number(),
+  missing: z.number(),
+  altered: z.number(),
+  foreign: z.number(),
+  duplicates: z.number().describe('Arrived more than once, as they were; no fault'),
+  sent: z.number().optional().describe('Sent again because it was missing'),
+})
 
 export const exportRoutes = [
   route({
@@ -109,4 +130,34 @@ export const exportRoutes = [
       return await services.export.backfill(params.sink, { from: body.from, to }, signal)
     },
   }),
+  route({
+    method: 'POST',
+    path: '/export/{sink}/compare',
+    id: 'export.compare',
+    summary: 'Read a window back from the sink and compare it with the log; nothing is sent or written',
+    permission: 'auditor',
+    audit: { none: 'shows counts and ids' },
+    params: sinkParam,
+    body: windowShape,
+    responses: { 200: { description: 'What differs', schema: comparisonShape } },
+    handler: ({ services, params, body, signal }) =>
+      services.export.reconcile(params.sink, { window: windowOf(body), dry: true }, signal),
+  }),
+  route({
+    method: 'POST',
+    path: '/export/{sink}/reconcile',
+    id: 'export.reconcile',
+    summary: 'The same, and send again what is missing',
+    permission: 'admin',
+    audit: 'export.reconciled',
+    params: sinkParam,
+    body: windowShape,
+    responses: { 200: { description: 'What differed, and how much was sent', schema: comparisonShape } },
+    handler: ({ services, params, body, signal }) =>
+      services.export.reconcile(params.sink, { window: windowOf(body), dry: false }, signal),
+  }),
 ]
+
+function windowOf({ since, until }: z.infer<typeof windowShape>) {
+  return { ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) }
+}

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { SinkStatus } from '../../export/status.ts'
 import { connect } from '../client.ts'
-import { exit } from '../failure.ts'
+import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { hint, paint, print, printJson, relativeTime, table } from '../output.ts'
 
@@ -20,11 +20,24 @@ async function status(_: unknown, command: Command): Promise<void> {
       String(each.counts.sent),
       String(each.counts.retried),
       String(each.counts.dead_lettered),
+      comparedText(each.compared),
       each.last_error === undefined ? '' : `${each.last_error.detail} (${relativeTime(each.last_error.at)})`,
     ])
-    print(table(['sink', 'type', 'state', 'behind', 'oldest', 'sent', 'retried', 'dead', 'last error'], rows))
+    print(
+      table(
+        ['sink', 'type', 'state', 'behind', 'oldest', 'sent', 'retried', 'dead', 'compared', 'last error'],
+        rows,
+      ),
+    )
   }
   if (sinks.some(each => each.state !== 'running')) process.exitCode = exit.failed
+}
+
+function comparedText(compared: SinkStatus['compared']): string {
+  if (compared === undefined) return ''
+  const { equal, error, at } = compared
+  if (error !== undefined) return paint('yellow', `not possible: ${error}`)
+  return `${equal === true ? 'equal' : paint('red', 'not equal')} (${relativeTime(at)})`
 }
 
 async function deadLetters(sink: string, _: unknown, command: Command): Promise<void> {
@@ -61,6 +74,60 @@ async function backfill(
   printJson(await (await connect(globals(command))).call(path, { method: 'POST', body }))
 }
 
+interface Compared {
+  readonly equal: boolean
+  readonly since: string
+  readonly until: string
+  readonly entries: number
+  readonly held: number
+  readonly stubs: number
+  readonly missing: number
+  readonly altered: number
+  readonly foreign: number
+  readonly duplicates: number
+  readonly sent?: number
+  readonly examples: Readonly<Record<'missing' | 'altered' | 'foreign', readonly string[]>>
+}
+
+/** Longer than any comparison that a person waits for. */
+const patience = 24 * 3_600_000
+
+async function reconcile(
+  sink: string,
+  choice: { readonly since?: string; readonly until?: string; readonly dryRun?: boolean },
+  command: Command,
+): Promise<void> {
+  const options = globals(command)
+  const { since, until, dryRun = false } = choice
+  const body = { ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) }
+  const path = `/export/${encodeURIComponent(sink)}/${dryRun ? 'compare' : 'reconcile'}`
+  let found: Compared
+  try {
+    found = await (await connect(options)).call<Compared>(path, { method: 'POST', body, patience })
+  } catch (error) {
+    // Not compared is not the same as different.
+    if (error instanceof Failure && error.exitCode === exit.failed)
+      throw new Failure(error.message, exit.usage)
+    throw error
+  }
+  if (options.json === true) printJson(found)
+  else showComparison(sink, found)
+  if (!found.equal) process.exitCode = exit.failed
+}
+
+function showComparison(sink: string, found: Compared): void {
+  const { since, until, entries, held, stubs, duplicates, sent, examples } = found
+  print(`${sink}, ${since} to ${until}`)
+  print(`  ${entries} entries, ${held} held as they are in the log`)
+  if (stubs > 0) print(`  ${stubs} as stubs: see \`sallyport export dead-letters ${sink}\``)
+  if (duplicates > 0) print(`  ${duplicates} arrived more than once, which is no fault`)
+  for (const what of ['missing', 'altered', 'foreign'] as const) {
+    if (found[what] > 0) print(paint('red', `  ${found[what]} ${what}: ${examples[what].join(', ')}`))
+  }
+  if (sent !== undefined && sent > 0) print(`  ${sent} were sent again`)
+  print(found.equal ? paint('green', '  equal') : paint('red', '  not equal'))
+}
+
 export function exportCommand(program: Command): void {
   const shipping = program.command('export').description('How the log reaches its sinks')
   shipping
@@ -82,4 +149,16 @@ export function exportCommand(program: Command): void {
     .requiredOption('--from <index>', 'first entry')
     .option('--to <index>', 'up to this entry, exclusive; default: the end')
     .action(backfill)
+  shipping
+    .command('reconcile <sink>')
+    .description(
+      'Read back what the sink holds, compare it with the log, send what is missing; exit 0 equal, 1 not, 2 could not be compared',
+    )
+    .option(
+      '--since <time>',
+      'from this time: ISO 8601, or an age such as 2h, 7d; default: a day before --until',
+    )
+    .option('--until <time>', 'up to this time; default: 15m, since what was just sent is not searchable yet')
+    .option('--dry-run', 'compare; send nothing and write nothing')
+    .action(reconcile)
 }

@@ -1,5 +1,6 @@
 /** Datadog's API as this project reads and configures it: JSON, two keys, no redirects, errors in its own words. */
 import { Agent, request } from 'undici'
+import { realTiming, type Timing } from '../backoff.ts'
 import type { SecretValue } from '../http.ts'
 
 const largestAnswer = 32 * 1024 * 1024
@@ -11,6 +12,10 @@ export interface DatadogApiOptions {
   /** Application key, or a token that stands in its place. */
   readonly appKey: SecretValue
   readonly timeoutMs?: number
+  /** How often a call is made at most. */
+  readonly tries?: number
+  /** For tests. */
+  readonly timing?: Pick<Timing, 'sleep'>
 }
 
 /** The API said no, or not at all. `status` 0: no answer. The message holds no secret. */
@@ -27,9 +32,11 @@ export class DatadogApiError extends Error {
 export interface DatadogApi {
   /**
    * One call; `path` with its query. Resolves with the answer's JSON, undefined where there is none. Throws
-   * DatadogApiError. Waits and asks again, a few times, where the API says 429.
+   * DatadogApiError. Waits and asks again where the API says 429.
    */
   call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  /** A POST that only reads: as `call`, and asked again as well where the API fails or does not answer. */
+  search(path: string, body: unknown, signal: AbortSignal): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -39,16 +46,17 @@ export function apiUrl(site: string): string {
 }
 
 export function openDatadogApi(options: DatadogApiOptions): DatadogApi {
-  const { url, timeoutMs = 30_000 } = options
+  const { url, timeoutMs = 30_000, tries: most = 6, timing = realTiming } = options
   const agent = new Agent({ connections: 4, headersTimeout: timeoutMs, bodyTimeout: timeoutMs })
 
-  async function once(method: string, path: string, body: unknown) {
+  async function once({ method, path, body, signal }: Call) {
     const [apiKey, appKey] = [await options.apiKey(), await options.appKey()]
     const clean = (text: string) => text.replaceAll(apiKey, '[key]').replaceAll(appKey, '[key]')
     try {
       const response = await request(`${url}${path}`, {
         method: method as 'GET',
         dispatcher: agent,
+        ...(signal === undefined ? {} : { signal }),
         headers: {
           'dd-api-key': apiKey,
           'dd-application-key': appKey,
@@ -58,7 +66,8 @@ export function openDatadogApi(options: DatadogApiOptions): DatadogApi {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      return { response, text: clean(await textOf(response.body)) }
+      const { statusCode: status, headers } = response
+      return { status, reset: headers['x-ratelimit-reset'], text: clean(await textOf(response.body)) }
     } catch (error) {
       if (error instanceof DatadogApiError) throw error
       const { code, message } = error as NodeJS.ErrnoException
@@ -66,21 +75,37 @@ export function openDatadogApi(options: DatadogApiOptions): DatadogApi {
     }
   }
 
-  return {
-    async call(method, path, body) {
-      for (let tries = 0; ; tries++) {
-        const { response, text } = await once(method, path, body)
-        const { statusCode: status } = response
-        if (status === 429 && tries < 5) {
-          await waitFor(response.headers['x-ratelimit-reset'])
-          continue
-        }
-        if (status >= 200 && status < 300) return text === '' ? undefined : jsonOf(text, status)
-        throw new DatadogApiError(status, `${method} ${path}: ${status} ${said(text)}`.trimEnd())
+  async function patiently(call: Call): Promise<unknown> {
+    const { method, path, signal } = call
+    for (let tries = 1; ; tries++) {
+      const last = tries >= most || signal?.aborted === true
+      const answer = await once(call).catch((error: unknown) => {
+        if (signal === undefined || last || !(error instanceof DatadogApiError)) throw error
+        return { status: 503, reset: undefined, text: '' }
+      })
+      const { status, reset, text } = answer
+      if (!last && (status === 429 || (signal !== undefined && status >= 500))) {
+        await timing.sleep(waitOf(reset), signal ?? new AbortController().signal)
+        continue
       }
-    },
+      if (status >= 200 && status < 300) return text === '' ? undefined : jsonOf(text, status)
+      throw new DatadogApiError(status, `${method} ${path}: ${status} ${said(text)}`.trimEnd())
+    }
+  }
+
+  return {
+    call: (method, path, body) => patiently({ method, path, body }),
+    search: (path, body, signal) => patiently({ method: 'POST', path, body, signal }),
     close: () => agent.close(),
   }
+}
+
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+  /** Of a call that only reads. */
+  readonly signal?: AbortSignal
 }
 
 async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
@@ -119,8 +144,7 @@ function said(text: string): string {
 }
 
 /** `X-RateLimit-Reset` is in seconds from now. */
-function waitFor(reset: string | string[] | undefined): Promise<void> {
+function waitOf(reset: string | string[] | undefined): number {
   const seconds = Number(reset)
-  const ms = Number.isFinite(seconds) ? Math.min(60, Math.max(1, seconds)) * 1000 : 5000
-  return new Promise(resolve => setTimeout(resolve, ms))
+  return Number.isFinite(seconds) ? Math.min(60, Math.max(1, seconds)) * 1000 : 5000
 }

@@ -102,6 +102,8 @@ export const queries = {
   approvals: events(category('approval')),
   overrides: events(kind('break_glass.used')),
   heartbeats: events(kind('heartbeat')),
+  /** A comparison of a sink with the log that found a difference. */
+  diverged: events(kind('export.diverged')),
   delayed: events(delayedTag),
   /** In the order of the log: what is sent again or very late has a time that is not its own. */
   inOrder: events('-late:true', '-backfill:true'),

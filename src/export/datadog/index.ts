@@ -1,7 +1,9 @@
 import type { LogRecord } from '../record.ts'
 import type { Sink, SinkEvent } from '../sink.ts'
+import type { DatadogApi } from './api.ts'
 import { eventSource } from './attributes.ts'
 import { encodeEvent, maxEventBytes, tag } from './event.ts'
+import { openDatadogHoldings } from './holdings.ts'
 import { type IntakeOptions, openIntake } from './http.ts'
 
 /** Under the 5 MB that the intake takes uncompressed. */
@@ -17,6 +19,8 @@ export interface DatadogSinkOptions extends IntakeOptions {
   readonly tags: Readonly<Record<string, string>>
   readonly maxEvents: number
   readonly maxBytes: number
+  /** The API with an application key, to read back what was shipped; without it comparing is not possible. */
+  readonly readBack?: { readonly api: DatadogApi; readonly keepsMs: number }
 }
 
 /** The logs intake of a site, where no `intake_url` says otherwise. `site` is free text: sites are added over time. */
@@ -32,7 +36,11 @@ export function createDatadogSink(options: DatadogSinkOptions): Sink {
     tag('version', options.version),
     ...Object.entries(options.tags).map(([name, value]) => tag(name, value)),
   ]
-  const { service, hostname } = options
+  const { service, hostname, readBack } = options
+  const encode: Sink['encode'] = (record, encoding) =>
+    encodeEvent(record, encoding, { service, hostname, tags })
+  const holdings =
+    readBack === undefined ? { lacking } : openDatadogHoldings({ ...readBack, encode: formOf(encode) })
   return {
     name: options.name,
     type: 'datadog',
@@ -41,10 +49,28 @@ export function createDatadogSink(options: DatadogSinkOptions): Sink {
       maxBytes: Math.min(options.maxBytes, maxPayloadBytes),
       maxEventBytes,
     },
-    encode: (record, encoding) => encodeEvent(record, encoding, { service, hostname, tags }),
+    encode,
     stub: (record, reason) => stubOf(record, reason, { service, hostname, tags }),
     send: (batch, signal) => intake.post(payloadOf(batch), signal),
-    close: () => intake.close(),
+    holdings,
+    async close() {
+      if (!('lacking' in holdings)) await holdings.close()
+      await intake.close()
+    },
+  }
+}
+
+const lacking =
+  'comparing needs an application key that may read logs (logs_read_data): set `app_key` of the sink'
+
+/** As `encodeRecord` takes it: what has no form is a stub there. */
+function formOf(encode: Sink['encode']) {
+  return (record: LogRecord): Buffer | undefined => {
+    try {
+      return encode(record, { now: Date.parse(record.entry.time), backfill: false })
+    } catch {
+      return undefined
+    }
   }
 }
 

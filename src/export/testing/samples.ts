@@ -74,6 +74,22 @@ const approval = {
   rule: 'dd-delete',
   quorum: 1,
 }
+const comparison = {
+  from: 0,
+  to: 1000,
+  since: '2026-11-21T05:00:00.000Z',
+  until: '2026-11-21T06:00:00.000Z',
+  entries: 1000,
+  held: 1000,
+  stubs: 0,
+  missing: 0,
+  altered: 0,
+  foreign: 0,
+  duplicates: 2,
+  leaves: { log: '12'.repeat(32), sink: '12'.repeat(32) },
+  examples: { missing: [], altered: [], foreign: [] },
+  sent: 0,
+}
 const granted = { ...approval, required: true, state: 'approved', approvers: ['bo@example.com'] }
 const held = {
   ...ofSession,
@@ -212,8 +228,18 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   },
   'export.held': { sink: 'dd', detail: '403 Forbidden' },
   'export.resumed': { sink: 'dd' },
-  'export.reconciled': { sink: 'dd', from: 0, to: 1000, missing: 0 },
-  'export.diverged': { sink: 'dd', from: 0, to: 1000, missing: 1, altered: 0, foreign: 0 },
+  'export.reconciled': { sink: 'dd', compared: comparison },
+  'export.diverged': {
+    sink: 'dd',
+    compared: {
+      ...comparison,
+      held: 999,
+      missing: 1,
+      leaves: { log: '12'.repeat(32), sink: '34'.repeat(32) },
+      examples: { missing: [`${testOrigin}/7`], altered: [], foreign: [] },
+      sent: 1,
+    },
+  },
   'key.created': { key: { name: 'gateway.example.com/test', id: '6f1e' } },
   'key.rotated': { key: { name: 'gateway.example.com/test', id: '6f1f' } },
   'checkpoint.witnessed': { size: 4096, witness: 'witness.example.org' },

@@ -183,6 +183,17 @@ function aboutShipping(setup: DatadogSetupConfig): Definition[] {
         'look at `sallyport export status`.',
     }),
     make({
+      id: 'diverged',
+      title: 'A sink does not hold what the log holds',
+      type: 'log alert',
+      query: logQuery({ query: queries.diverged, distinct: eventId, by: [log], last: '15m', when: '> 0' }),
+      critical: 0,
+      grave: true,
+      says:
+        `What a sink of ${named(log)} holds was read back, and entries are missing, altered or not ours. ` +
+        'The entry says which; run `sallyport export reconcile` again, and `sallyport verify`.',
+    }),
+    make({
       id: 'sequence-gap',
       title: 'A gap in the sequence',
       type: 'log alert',
@@ -224,6 +235,9 @@ export function monitorDefinitions({ setup, ships }: SetupOptions): {
   const complete = ships('audit.read') && ships('session.started') && heartbeats
   if (!heartbeats)
     leftOut.push({ what: 'monitor heartbeat-missing', why: 'the filter of the sink keeps heartbeats back' })
+  const compares = ships('export.diverged')
+  if (!compares)
+    leftOut.push({ what: 'monitor diverged', why: 'the filter of the sink keeps comparisons back' })
   if (!complete)
     leftOut.push({
       what: 'monitor sequence-gap',
@@ -233,6 +247,7 @@ export function monitorDefinitions({ setup, ships }: SetupOptions): {
     leftOut.push({ what: 'monitor key-elsewhere', why: 'setup.watched_keys names no key' })
   const without = new Set([
     ...(heartbeats ? [] : ['heartbeat-missing']),
+    ...(compares ? [] : ['diverged']),
     ...(complete ? [] : ['sequence-gap']),
   ])
   const definitions = [...aboutAccess(setup), ...aboutShipping(setup), ...aboutKeys(setup)]
