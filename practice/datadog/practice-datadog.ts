@@ -19,8 +19,9 @@ import { monitors } from './operations/monitors.ts'
 import { others } from './operations/others.ts'
 import { people } from './operations/people.ts'
 import { security } from './operations/security.ts'
+import { answerSandbox, sandboxPlace } from './planting.ts'
 import { seededState } from './seed.ts'
-import type { PracticeState } from './state.ts'
+import { PracticeState } from './state.ts'
 import { listen, readBody, sendJson, stop, TooLarge } from './wire.ts'
 
 const operations: Operations = {
@@ -72,11 +73,18 @@ export interface PracticeDatadog {
   close(): Promise<void>
 }
 
-/** Starts on loopback; `port` 0, the default, takes a free one. `now` gives milliseconds since the epoch. */
-export async function startPracticeDatadog(
-  options: { readonly port?: number; readonly now?: () => number } = {},
-): Promise<PracticeDatadog> {
-  const practice = new Practice(options.now ?? Date.now)
+export interface PracticeOptions {
+  /** 0, the default: a free one. */
+  readonly port?: number
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  /** An empty organisation that asks for no credentials and in which objects can be planted: see planting.ts. */
+  readonly sandbox?: boolean
+}
+
+/** Starts on loopback. */
+export async function startPracticeDatadog(options: PracticeOptions = {}): Promise<PracticeDatadog> {
+  const practice = new Practice(options.now ?? Date.now, options.sandbox === true)
   const server = createServer((request, response) => void practice.handle(request, response))
   const url = await listen(server, options.port ?? 0)
   return {
@@ -104,8 +112,11 @@ class Practice {
   #faultsLeft = 0
   #served = 0
 
-  constructor(now: () => number) {
-    this.state = seededState(now)
+  readonly #isSandbox: boolean
+
+  constructor(now: () => number, sandbox: boolean) {
+    this.#isSandbox = sandbox
+    this.state = sandbox ? new PracticeState(now) : seededState(now)
     this.intake = new LogsIntake({ has: key => isApiKey(this.state, key) }, now)
   }
 
@@ -148,7 +159,14 @@ class Practice {
     const body = await bodyOf(request)
     this.#note(request, name, body ?? '')
     const kind = match?.operation.credentials ?? 'keys'
-    const refused = mayCall(this.state, kind, { headers: request.headers, query: url.searchParams })
+    const place = this.#isSandbox ? sandboxPlace(url.pathname) : undefined
+    if (place !== undefined) {
+      const answer = refusable(() => answerSandbox(this.state, { method, place, body: parse(body ?? '') }))
+      return sendJson(response, answer.status, answer)
+    }
+    const refused = this.#isSandbox
+      ? undefined
+      : mayCall(this.state, kind, { headers: request.headers, query: url.searchParams })
     const answer =
       fault?.kind === 'status'
         ? { status: fault.status, body: { errors: ['Practice fault'] } }
@@ -197,16 +215,13 @@ class Practice {
     body: string | undefined,
     of: { readonly params: Readonly<Record<string, string>>; readonly query: URLSearchParams },
   ): Answer {
-    try {
+    return refusable(() => {
       if (body === undefined) throw new Refusal(413, 'Payload too big')
       if (name === undefined) throw new Refusal(404, 'Not found')
       const operation = Object.hasOwn(operations, name) ? operations[name] : undefined
       if (operation === undefined) throw new Refusal(404, `The practice Datadog has no ${name}`)
       return operation({ state: this.state, intake: this.intake, body: parse(body), ...of })
-    } catch (error) {
-      if (error instanceof Refusal) return { status: error.status, body: { errors: [error.message] } }
-      throw error
-    }
+    })
   }
 
   #takeFault(): PracticeFault | undefined {
@@ -230,6 +245,16 @@ class Practice {
     const { method = '', url: target = '', headers, rawHeaders } = request
     this.requests.push({ method, target, operation, headers, rawHeaders, body })
     if (this.requests.length > 10_000) this.requests.shift()
+  }
+}
+
+/** The answer, or the refusal as Datadog tells it. */
+function refusable(answer: () => Answer): Answer {
+  try {
+    return answer()
+  } catch (error) {
+    if (error instanceof Refusal) return { status: error.status, body: { errors: [error.message] } }
+    throw error
   }
 }
 

@@ -12,6 +12,7 @@ import { logRoutes } from './routes/log.ts'
 import { policyRoutes } from './routes/policy.ts'
 import { meRoutes } from './routes/me.ts'
 import { recordingRoutes } from './routes/recordings.ts'
+import { reenactmentRoutes } from './routes/reenactments.ts'
 import { restrictionRoutes } from './routes/restrictions.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { savedSearchRoutes } from './routes/saved-searches.ts'
@@ -37,6 +38,7 @@ export const allRoutes: readonly Route[] = [
   ...keyRoutes,
   ...sessionRoutes,
   ...recordingRoutes,
+  ...reenactmentRoutes,
   ...retentionRoutes,
   ...complianceRoutes,
   ...approvalRoutes,

@@ -62,6 +62,8 @@ export const eventKinds = {
   'configuration.changed': 'Another configuration took effect',
   'configuration.rejected': 'A changed configuration was not valid; the earlier one stays',
   'recording.read': 'Someone read a recording',
+  'undo.started': 'Someone set about undoing what a session changed; names the actions',
+  'undo.applied': 'An action set another one back; names both, and was found in the log before this was said',
   'audit.read': 'Someone searched or exported the log',
   'export.dead_lettered': 'A sink would not take a record; a stub went in its place',
   'export.held': 'A sink refuses the credential; shipping waits',

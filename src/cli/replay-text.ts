@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import type { Entry } from '../audit/events.ts'
+import { unpacked } from '../protocols/http/unpack.ts'
 import { paint } from './output.ts'
 import { isResult, resultText } from './result-text.ts'
 
@@ -27,9 +27,6 @@ interface Head {
   /** Names and values in turn, in the order they came. */
   readonly headers?: readonly string[]
 }
-
-/** Most bytes of one body that are unpacked for reading. */
-const mostUnpacked = 16 * 1024 * 1024
 
 /** An exchange for reading: heads, bodies with JSON indented, and when each came. */
 export function replayText({ frames, unavailable }: ReplayedAction): string {
@@ -129,23 +126,9 @@ function grouped(frames: readonly ReplayFrame[]): Group[] {
   return groups
 }
 
-const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLength: number }) => Buffer>> = {
-  gzip: gunzipSync,
-  'x-gzip': gunzipSync,
-  deflate: inflateSync,
-  br: brotliDecompressSync,
-  zstd: zstdDecompressSync,
-}
-
 /** A body for reading: what was compressed on the wire is shown unpacked, what is no text as base64. */
 function readable(bytes: Buffer, encoding: string | undefined): string {
-  const decode = decoders[encoding?.trim().toLowerCase() ?? '']
-  let plain = bytes
-  try {
-    if (decode !== undefined) plain = decode(bytes, { maxOutputLength: mostUnpacked })
-  } catch {
-    // Cut, or not what it says it is: shown as it came.
-  }
+  const plain = unpacked(bytes, encoding)
   return isUtf8(plain) && !plain.includes(0)
     ? bodyText(plain.toString('utf8'))
     : `(binary, base64) ${plain.toString('base64')}`

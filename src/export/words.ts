@@ -75,6 +75,8 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'configuration.changed': words('admin', 'success', ['notice', 'Another configuration took effect']),
   'configuration.rejected': words('admin', 'failure', ['warn', 'A changed configuration was rejected']),
   'recording.read': words('admin', 'success', ['notice', 'A recording was read']),
+  'undo.started': words('admin', 'success', ['notice', 'Someone set about undoing a session']),
+  'undo.applied': words('admin', 'success', ['notice', 'An action was undone']),
   'audit.read': words('admin', 'success', ['notice', 'The audit log was read']),
   'export.dead_lettered': words('system', 'failure', [
     'error',

@@ -43,6 +43,7 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
       const ended = await entry.deny({ reason: verdict.denial.reason, ...(await recording.refused()) })
       return await exchange.refuse(verdict.denial, ended)
     }
+    if (verdict.action.obligations.recordBefore === true) await exchange.preview?.()
     await using lease = await gateway.credentials.lease(session)
     const reply = await exchange.forward(verdict.action, lease, () => {
       forwarded = true

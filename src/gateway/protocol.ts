@@ -4,6 +4,7 @@ import type { SecureContext } from 'node:tls'
 import type { ZodType } from 'zod'
 import type { Connection } from '../model/connection.ts'
 import type { Gateway } from './gateway.ts'
+import type { Reenactor } from './reenact.ts'
 
 /**
  * A protocol: how clients of one kind are spoken to, and how their upstreams are. Registered in `main.ts`; outside
@@ -17,6 +18,8 @@ export interface Protocol {
   readonly credential: { readonly required: readonly string[]; readonly optional: readonly string[] }
   /** Opens a connection. Nothing is dialled until the first action. */
   open(connection: Connection, gateway: Gateway): OpenConnection
+  /** What can be told of recorded actions besides showing them; absent where nobody has written it. */
+  reenactor?(): Reenactor
 }
 
 /** A connection that takes clients. Replaced whole on reload; the old one finishes what it has. */

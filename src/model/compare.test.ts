@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compareState, describeState } from './compare.ts'
+import { compareState, compareStates, describeState } from './compare.ts'
 
 const changesOf = (state: unknown, body: unknown, masked: unknown = body) =>
   compareState(state, { raw: body, masked }).changes
@@ -58,4 +58,14 @@ test('any two JSON values compare without a fault, and equal ones without a chan
   let deep: unknown = 1
   for (let i = 0; i < 250; i++) deep = [deep]
   assert.equal(changesOf(deep, structuredClone([2])).length, 1)
+})
+
+test('two states are compared whole: what only one of them has is listed, what changes by itself is not', () => {
+  const before = { id: 1, tags: ['a', 'b'], options: { x: 1 }, modified: 1 }
+  const after = { id: 1, tags: ['a'], options: { x: 1, y: 2 }, modified: 2 }
+  assert.deepEqual(compareStates(before, after, new Set(['modified'])).changes, [
+    { path: 'tags[1]', before: 'b' },
+    { path: 'options.y', after: 2 },
+  ])
+  assert.deepEqual(compareStates(before, structuredClone(before)).changes, [])
 })

@@ -58,6 +58,59 @@ export function compareState(
   return { changes: found.changes, cut: found.cut }
 }
 
+/**
+ * All in which two states differ, fields that only one of them has included. `ignored`: names of fields that are not
+ * compared, wherever they stand.
+ */
+export function compareStates(
+  before: unknown,
+  after: unknown,
+  ignored: ReadonlySet<string> = new Set<string>(),
+): Changes {
+  const found = new Gathered()
+  differ(found, { path: '', before, after, ignored, depth: 0 })
+  return { changes: found.changes, cut: found.cut }
+}
+
+function differ(
+  found: Gathered,
+  of: {
+    readonly path: string
+    readonly before: unknown
+    readonly after: unknown
+    readonly ignored: ReadonlySet<string>
+    readonly depth: number
+  },
+): boolean {
+  const { path, before, after, ignored, depth } = of
+  if (same(before, after)) return true
+  const next = { ignored, depth: depth + 1 }
+  if (depth < deepest && isRecord(before) && isRecord(after)) {
+    const names = new Set([...Object.keys(before), ...Object.keys(after)])
+    return [...names].every(
+      name =>
+        ignored.has(name) ||
+        differ(found, { ...next, path: joined(path, name), before: before[name], after: after[name] }),
+    )
+  }
+  if (depth < deepest && Array.isArray(before) && Array.isArray(after)) {
+    const items = Array.from({ length: Math.max(before.length, after.length) }, (_, i) => i)
+    return items.every(i =>
+      differ(found, {
+        ...next,
+        path: `${path}[${i}]`,
+        before: before[i] as unknown,
+        after: after[i] as unknown,
+      }),
+    )
+  }
+  return found.add({
+    path,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  })
+}
+
 interface Place {
   readonly path: string
   /** Masked, of the state. */

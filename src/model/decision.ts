@@ -15,6 +15,8 @@ export interface Obligations {
   readonly record: RecordLevel
   /** With `full`, at most this many records of an answer, where the protocol counts them; absent: all. */
   readonly recordRows?: number
+  /** Read and record what a change is about to change. */
+  readonly recordBefore?: boolean
   /** At most this many actions per window and rule. */
   readonly rateLimits: readonly RateLimitTerms[]
   /** What may be used in a calendar period. */

@@ -115,6 +115,7 @@ function addObligations(rules: readonly Rule[]): Obligations {
     maskRequest: union(rules, rule => rule.maskRequest),
     ...keepingMost(rules.flatMap(rule => rule.record ?? [])),
     rateLimits: rules.flatMap(rule => rule.rateLimit ?? []),
+    ...(rules.some(rule => rule.source.record_before === true) ? { recordBefore: true } : {}),
     ...(budgets.length === 0 ? {} : { budgets }),
   }
 }

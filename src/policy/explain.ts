@@ -86,6 +86,7 @@ export function renderExplanation({ decision, rules }: Explanation): string {
   if (obligations.record !== 'full') lines.push(`  records: ${obligations.record}`)
   if (obligations.recordRows !== undefined)
     lines.push(`  records: of the answer the first ${obligations.recordRows} rows`)
+  if (obligations.recordBefore === true) lines.push('  records the state before it')
   for (const each of obligations.rateLimits) {
     lines.push(`  at most ${each.limit} in ${each.windowMs / 1000} s (${each.rule})`)
   }

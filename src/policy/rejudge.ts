@@ -38,21 +38,26 @@ export interface RejudgeOptions {
   readonly connection: (name: string) => Connection | undefined
 }
 
-/** One recorded action at a time; undefined for an entry without a decision, or of a connection that is gone. */
-export function createRejudge(options: RejudgeOptions): (entry: Entry) => Rejudged | undefined {
+/**
+ * One recorded action at a time; undefined for an entry without a decision, or of a connection that is gone. `content`:
+ * what conditions see as `request`, where it is known in full.
+ */
+export function createRejudge(
+  options: RejudgeOptions,
+): (entry: Entry, content?: Action['content']) => Rejudged | undefined {
   const { policy, inForce } = options
   const candidates = new Candidates(policy.rules)
   const standing = unchangedRules(policy, inForce)
-  return entry => {
+  return (entry, content) => {
     const { decision } = entry
     const connection = options.connection(entry.connection?.name ?? '')
-    const inquiry = connection && inquiryOf(entry, connection)
+    const inquiry = connection && inquiryOf(entry, connection, content ?? {})
     if (decision === undefined || inquiry === undefined) return undefined
     const hints = decision.policy === inForce.version
     const verdicts = candidates.of(inquiry.connection, inquiry.action).flatMap(rule => {
       if (rule.shadow) return []
       const hint = hints && standing.has(rule) ? hintOf(rule, inquiry.action, decision) : undefined
-      return [[rule, hint ?? verdictOf(rule, inquiry)] as const]
+      return [[rule, hint ?? verdictOf(rule, inquiry, content !== undefined)] as const]
     })
     return { before: decision.effect as Effect, ...combine(verdicts, inquiry.action) }
   }
@@ -79,7 +84,7 @@ function hintOf(
   return reason === 'approval-required' && rule.name === named ? true : undefined
 }
 
-function verdictOf(rule: Rule, inquiry: Inquiry): Verdict {
+function verdictOf(rule: Rule, inquiry: Inquiry, knowsRequest: boolean): Verdict {
   if (rule.effect === 'allow' && !grants(rule, inquiry.action)) return false
   const needs = new Set<UnrecordedPart>()
   for (const selector of rule.subjects) {
@@ -89,8 +94,9 @@ function verdictOf(rule: Rule, inquiry: Inquiry): Verdict {
   }
   if (rule.resources !== undefined) needs.add('request')
   const { condition } = rule
-  if (condition !== undefined && condition.unrecorded.length > 0) {
-    for (const part of condition.unrecorded) needs.add(part)
+  const unrecorded = condition?.unrecorded.filter(part => !(part === 'request' && knowsRequest)) ?? []
+  if (condition !== undefined && unrecorded.length > 0) {
+    for (const part of unrecorded) needs.add(part)
   } else if (condition !== undefined) {
     const result = condition.evaluate(variablesOf(inquiry))
     if (result instanceof ConditionError ? rule.effect === 'allow' : !result) return false
@@ -137,7 +143,7 @@ function isHeard(rule: Rule, action: Action): boolean {
   return rule.effect === 'deny' || grants(rule, action)
 }
 
-function inquiryOf(entry: Entry, connection: Connection): Inquiry | undefined {
+function inquiryOf(entry: Entry, connection: Connection, content: Action['content']): Inquiry | undefined {
   const { subject, operation, risk, known, resource, time } = entry
   if (subject === undefined || operation === undefined || risk === undefined) return undefined
   const { on_behalf_of: person, kind, ...who } = subject
@@ -154,7 +160,7 @@ function inquiryOf(entry: Entry, connection: Connection): Inquiry | undefined {
     risk: risk as Risk,
     known: known ?? true,
     resource: resource ?? '',
-    content: {},
+    content,
     digest: () => entry.digest ?? '',
     facts: {},
   }

@@ -133,6 +133,8 @@ function issuesOf(source: RuleSource): RuleIssue[] {
     issue(['approval'], 'only a rule with effect require_approval has it')
   }
   if (effect === 'deny' && limit !== undefined) issue(['rate_limit'], 'a rule that denies has no limit')
+  if (effect === 'deny' && source.record_before === true)
+    issue(['record_before'], 'what a rule denies changes nothing')
   if (effect === 'deny' && unknown) issue(['unknown'], 'a deny reaches unknown operations anyway')
   if (limit !== undefined && shadow) issue(['rate_limit'], 'a shadow rule has no effect, so no limit')
   if (limit !== undefined && limit.window < 1)

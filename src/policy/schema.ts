@@ -190,6 +190,13 @@ export const ruleSchema = z.strictObject({
     .describe(
       'How much of the exchange is kept: all of it, heads and counts alone (`metadata`), or nothing but the entries. Where rules differ the one that keeps most wins; default: full',
     ),
+  record_before: z
+    .boolean()
+    .optional()
+    .describe(
+      'The gateway reads what a change is about to change and records it, so that it can be undone: one more read of ' +
+        'the upstream for each. Where the protocol does not know how, or the read fails, the action runs all the same',
+    ),
   rate_limit: rateLimitSchema.optional(),
   budgets: z.array(budgetSchema).min(1).max(16).optional().describe('What may be used in a period'),
   approval: approvalSchema.optional(),

@@ -1047,6 +1047,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/rejudge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How actions of a session would be decided under the policy in force or another one. Entries do not hold groups and claims: where those matter, every effect that is possible is given. The reading is an entry */
+        post: operations["sessions.rejudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/replay": {
         parameters: {
             query?: never;
@@ -1075,6 +1092,40 @@ export interface paths {
         get: operations["sessions.stream"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that the caller sets about undoing actions of a session. Nothing runs by this: the caller sends the actions that undo them like any other, and names each with `sessions.undone` */
+        post: operations["sessions.undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/undone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Links an action of the caller to the one of the session that it undid. The action is looked for in the log: the newest success of the caller with this operation on this resource since the undoing began */
+        post: operations["sessions.undone"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4818,6 +4869,68 @@ export interface operations {
             };
         };
     };
+    "sessions.rejudge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    actions: {
+                        /** @description Index of the entry that ended the action */
+                        entry: string;
+                        /** @description What conditions see as `request`, from the recording; only where no mask hid anything */
+                        request?: {
+                            [key: string]: unknown;
+                        };
+                    }[];
+                    /** @description A policy file: `rules` and `tests`, in YAML */
+                    policy?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The decisions, in the order asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        actions: {
+                            after: ("permit" | "deny" | "ask")[];
+                            /**
+                             * @description Absent where the entry holds no decision
+                             * @enum {string}
+                             */
+                            before?: "permit" | "deny" | "ask";
+                            entry: string;
+                            rule?: string;
+                            unknown: {
+                                needs: string[];
+                                rule: string;
+                            }[];
+                        }[];
+                        version: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "sessions.replay": {
         parameters: {
             query?: {
@@ -4898,6 +5011,91 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sessions.undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Indexes of the entries that ended them */
+                    actions: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        entry: string;
+                    };
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sessions.undone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    operation: string;
+                    resource: string;
+                    /** @description What `sessions.undo` answered */
+                    started: string;
+                    /** @description Index of the entry that ended the action which is undone */
+                    undoes: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Both */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        by: string;
+                        entry: string;
+                    };
                 };
             };
             /** @description A problem */

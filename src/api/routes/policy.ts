@@ -18,7 +18,7 @@ const page = 500
 const mostSamples = 10
 const day = 86_400_000
 
-const policyText = z
+export const policyText = z
   .string()
   .max(512 * 1024)
   .describe('A policy file: `rules` and `tests`, in YAML')
@@ -210,7 +210,8 @@ export const policyRoutes = [
   }),
 ]
 
-function readOrRefuse(services: Services, text: string): Policy {
+/** The policy of a text; throws `invalid-request` with the first mistake. */
+export function readOrRefuse(services: Services, text: string): Policy {
   const parsed = read(services, text)
   if ('policy' in parsed) return parsed.policy
   const [first] = parsed.problems

@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { ApprovalView } from '../approval-text.ts'
 import { connect } from '../client.ts'
+import { confirm } from '../confirm.ts'
 import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { hint, paint, paintOutcome, print, printJson, relativeTime, table, visible } from '../output.ts'
@@ -208,15 +208,6 @@ async function notifiers(_: unknown, command: Command): Promise<void> {
     visible(each.last_error?.detail ?? ''),
   ])
   print(table(['notifier', 'type', 'state', 'behind', 'last error'], rows))
-}
-
-async function confirm(question: string, given: boolean): Promise<void> {
-  if (given) return
-  if (!process.stdin.isTTY) throw new Failure('nobody is here to ask: add --yes', exit.usage)
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  const answer = await terminal.question(`${question} [y/N] `)
-  terminal.close()
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('nothing was done')
 }
 
 const more = (value: string, all: string[]): string[] => [...all, value]

@@ -2,10 +2,12 @@ import type { Command } from 'commander'
 import type { Entry } from '../../audit/events.ts'
 import { connect, lines } from '../client.ts'
 import { entryLine } from '../entry-text.ts'
-import { Failure } from '../failure.ts'
+import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
 import { hint, paint, paintOutcome, print, printJson, relativeTime, table } from '../output.ts'
 import { openLocally } from '../local-replay.ts'
+import { replayInSandbox } from './sessions-sandbox.ts'
+import { undoSession } from './sessions-undo.ts'
 import { curlCommand, replayText, type ReplayedAction } from '../replay-text.ts'
 
 interface SessionView {
@@ -75,9 +77,19 @@ async function show(id: string, _: unknown, command: Command): Promise<void> {
 
 async function replay(
   id: string,
-  choice: { curl?: boolean; action?: string; identity?: string },
+  choice: {
+    curl?: boolean
+    action?: string
+    identity?: string
+    sandbox?: string
+    policy?: string
+    sandboxHeader: string[]
+  },
   command: Command,
 ): Promise<void> {
+  const { sandbox } = choice
+  if (sandbox !== undefined) return await replayInSandbox(id, { ...choice, sandbox }, command)
+  if (choice.policy !== undefined) throw new Failure('--policy goes with --sandbox', exit.usage)
   const options = globals(command)
   const api = await connect(options)
   let after: string | undefined
@@ -154,7 +166,27 @@ export function sessionsCommand(program: Command): void {
       '--identity <file>',
       'an age identity: recordings are opened here, by a key that the gateway has not',
     )
+    .option(
+      '--sandbox <url>',
+      'do it again there, never in production, and show what it changes; see script/practice-datadog',
+    )
+    .option('--policy <file>', 'with --sandbox: under this policy in place of the one in force')
+    .option(
+      '--sandbox-header <header>',
+      'with --sandbox: a header for it, `Name: value`, repeatable',
+      (value: string, all: string[]) => [...all, value],
+      [] as string[],
+    )
     .action(replay)
+  sessions
+    .command('undo <id>')
+    .description('Set back what a session changed, the last first, by actions of yours through the gateway')
+    .option('--dry-run', 'show what would be done, and do nothing')
+    .option('--yes', 'do not ask back')
+    .option('--force', 'also what was changed since by somebody else: their change is lost')
+    .option('--action <id>', 'only this action (id or entry index)')
+    .option('--identity <file>', 'an age identity: recordings are opened here')
+    .action(undoSession)
   sessions.command('watch <id>').description('Show what a running session does, until it ends').action(watch)
   sessions.command('kill <id>').description('End a running session').action(kill)
 }

@@ -219,6 +219,8 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'configuration.changed': { sections: ['sinks'] },
   'configuration.rejected': { problems: 1 },
   'recording.read': { subject: approver, recording: { ...ended.recording }, session: ofSession.session },
+  'undo.started': { subject: approver, of: { session: ofSession.session, entries: ['9'] } },
+  'undo.applied': { subject: approver, of: { entry: '9' }, by: { entry: '12' } },
   'audit.read': { subject: approver, query: { limit: 100, connection: 'datadog-prod' }, entries: 100 },
   'export.dead_lettered': {
     sink: 'dd',

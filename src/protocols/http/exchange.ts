@@ -44,6 +44,8 @@ export class HttpExchange implements Exchange {
   #bytesOut = 0
   #maskedUp: MaskReport = nothingMasked
   #maskedUpBody: (() => MaskReport) | undefined
+  /** Index of the entry of the last read of what this changes. */
+  #before: string | undefined
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts
@@ -88,7 +90,9 @@ export class HttpExchange implements Exchange {
 
   async preview(): Promise<ActionPreview | undefined> {
     const masker = this.#requestMasker
-    return masker === undefined ? undefined : await previewAction(this.#parts, masker)
+    const preview = masker === undefined ? undefined : await previewAction(this.#parts, masker)
+    this.#before = preview?.readEntry
+    return preview
   }
 
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
@@ -155,7 +159,7 @@ export class HttpExchange implements Exchange {
     const call = this.#call
     if (call === undefined) return {}
     return {
-      ...(call.status === 0 ? {} : { facts: { http: { status_code: call.status } } }),
+      ...(call.status === 0 ? {} : { facts: this.#facts(call) }),
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       masked: this.#report(),
@@ -222,12 +226,17 @@ export class HttpExchange implements Exchange {
     const call = this.#call!
     await seal({
       success: call.status < 400,
-      facts: { http: { status_code: call.status } },
+      facts: this.#facts(call),
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       masked: this.#report(),
       upstreamDuration: this.#duration(call),
     })
+  }
+
+  #facts({ status }: Call): Record<string, unknown> {
+    const before = this.#before === undefined ? {} : { before: this.#before }
+    return { http: { status_code: status, ...before } }
   }
 
   #report(): MaskReport {

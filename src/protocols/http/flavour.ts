@@ -3,6 +3,7 @@
  * everything on the wire is `createHttpConnection`'s (connection.ts). Every function here is called on the request
  * path: pure, synchronous, no I/O.
  */
+import type { RecordedChange, Unable } from '../../gateway/reenact.ts'
 import type { Risk } from '../../model/action.ts'
 import type { CommonSettings } from './settings.ts'
 
@@ -78,6 +79,28 @@ export type PreviewPlan =
       readonly volatile: readonly string[]
     }
 
+/** A recorded change that is to be set back. Values are masked. */
+export interface DoneChange {
+  readonly method: string
+  readonly path: string
+  /** The body that was sent, where it was JSON. */
+  readonly sent?: unknown
+  readonly change?: RecordedChange
+  /** The state before it; absent where none was recorded. */
+  readonly before?: unknown
+}
+
+/** A request that sets a change back. */
+export interface InverseCall {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+  readonly becomes?: unknown
+  readonly warnings: readonly string[]
+  /** Set where the object comes back under another id: lists in which the old one may be named. */
+  readonly replaces?: { readonly id: string; readonly lists: readonly string[] }
+}
+
 export interface Flavour {
   readonly settings: CommonSettings
   readonly credentials: CredentialPlaces
@@ -91,6 +114,8 @@ export interface Flavour {
   readonly upstreams: readonly UpstreamBase[]
   /** Absent, or undefined: what an operation changes can't be told beforehand. */
   previewOf?(operation: HttpOperation, target: HttpTarget): PreviewPlan | undefined
+  /** What sets a change back. Absent: nothing is known of it. */
+  inverseOf?(operation: HttpOperation, done: DoneChange): InverseCall | Unable
   /** Members to add to problem documents, so that native clients show the text (`{ errors: [...] }`). */
   problemMembers?(problem: Problem): Readonly<Record<string, unknown>>
 }

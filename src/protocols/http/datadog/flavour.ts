@@ -17,6 +17,7 @@ import {
   type HostKind,
   type Match,
 } from './catalogue.ts'
+import { inverseOf } from './inverse.ts'
 import { type DatadogSettings, hostUrls } from './settings.ts'
 
 /** The mask profile that operations which handle secrets get, in `masking/builtin-profiles.ts`. */
@@ -67,6 +68,7 @@ export function datadogFlavour(settings: DatadogSettings): Flavour {
     // The rarer hosts are left out: a firewall that never lets them through is no fault of the connection.
     upstreams: [...new Set([bases.api, bases['http-intake.logs'], bases['event-management-intake']])],
     previewOf,
+    inverseOf,
     problemMembers: problem => ({ errors: [textOf(problem)] }),
   }
 }

@@ -3,6 +3,7 @@ import type { Gateway } from '../../../gateway/gateway.ts'
 import type { OpenConnection, Protocol } from '../../../gateway/protocol.ts'
 import type { Connection } from '../../../model/connection.ts'
 import { createHttpConnection } from '../connection.ts'
+import { httpReenactor } from '../reenact.ts'
 import { datadogFlavour } from './flavour.ts'
 import { type DatadogSettings, datadogSettings } from './settings.ts'
 
@@ -14,5 +15,6 @@ export const datadogProtocol: Protocol = {
   open(connection: Connection, gateway: Gateway): OpenConnection {
     const flavour = datadogFlavour(connection.settings as DatadogSettings)
     return createHttpConnection({ connection, gateway, flavour })
-  },
+  } /** Recorded calls name their operations whatever the site. */,
+  reenactor: () => httpReenactor(datadogFlavour(datadogSettings.parse({}))),
 }
