@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { requirementNames } from './requirements.ts'
 import { duration } from './units.ts'
 
 const day = 86_400_000
@@ -53,6 +54,12 @@ export const retentionSection = z
       })
       .prefault({})
       .describe('What the law wants kept. It comes before erasure, and only a legal hold comes before it'),
+    requirements: z
+      .array(z.enum(requirementNames))
+      .default([])
+      .describe(
+        'Who asks for what is kept: `export status` and `doctor` warn where a place keeps less. Nothing is kept longer by it',
+      ),
     every: duration()
       .refine(ms => ms >= 60_000, 'write at least 1m')
       .default(day)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { GatewayError } from '../../errors.ts'
+import { keptFindings } from '../../export/kept.ts'
 import { route } from '../route.ts'
 import { instant } from '../shapes.ts'
 
@@ -49,8 +50,16 @@ export const exportRoutes = [
     summary: 'How each sink is doing: lag, last error, counts',
     permission: 'auditor',
     audit: { none: 'counts only' },
-    responses: { 200: { description: 'The sinks', schema: z.object({ sinks: z.array(sinkShape) }) } },
-    handler: ({ services }) => ({ sinks: services.export.status() }),
+    responses: {
+      200: {
+        description: 'The sinks, and how long what they got is kept, by the configuration',
+        schema: z.object({
+          sinks: z.array(sinkShape),
+          kept: z.array(z.object({ where: z.string(), state: z.enum(['ok', 'warn']), detail: z.string() })),
+        }),
+      },
+    },
+    handler: ({ services }) => ({ sinks: services.export.status(), kept: keptFindings(services.config) }),
   }),
   route({
     method: 'GET',

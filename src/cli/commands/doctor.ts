@@ -5,6 +5,9 @@ import { loadConfig, type LoadedConfig } from '../../config/load.ts'
 import { ProblemsError } from '../../config/located-yaml.ts'
 import { openSecret } from '../../credentials/references.ts'
 import { GatewayError } from '../../errors.ts'
+import { apiUrl, openDatadogApi } from '../../export/datadog/api.ts'
+import { keptAtDatadog } from '../../export/datadog/kept-there.ts'
+import { keptFindings, type KeptThere } from '../../export/kept.ts'
 import { createAuthenticator } from '../../identity/create-authenticator.ts'
 import { IssuerKeys } from '../../identity/issuer-keys.ts'
 import { systemClock } from '../../clock.ts'
@@ -127,6 +130,28 @@ function checkPosture({ config }: LoadedConfig): Finding[] {
   return findings
 }
 
+/** Asks Datadog where there is a key for it, and tells by the configuration where not. */
+async function checkKept({ config, base }: LoadedConfig): Promise<Finding[]> {
+  const there = new Map<string, KeptThere>()
+  const findings: Finding[] = []
+  for (const sink of config.sinks.filter(each => each.type === 'datadog')) {
+    if (sink.app_key === undefined) continue
+    const [apiKey, appKey] = [openSecret(sink.api_key, base), openSecret(sink.app_key, base)]
+    const url = (sink.api_url ?? apiUrl(sink.site)).replace(/\/+$/, '')
+    const api = openDatadogApi({ url, apiKey: () => apiKey.read(), appKey: () => appKey.read(), tries: 2 })
+    try {
+      there.set(sink.name, await keptAtDatadog(api, sink.setup.index.name))
+    } catch (error) {
+      const detail = `Datadog did not say how long it keeps: ${(error as Error).message}`
+      findings.push({ what: `sink ${sink.name}`, state: 'warn', detail })
+    } finally {
+      await api.close()
+    }
+  }
+  const kept = keptFindings(config, there)
+  return [...findings, ...kept.map(({ where, ...rest }) => ({ what: `kept: ${where}`, ...rest }))]
+}
+
 async function checkRunning(command: Command): Promise<Finding[]> {
   const options = globals(command)
   try {
@@ -166,6 +191,7 @@ async function doctor(_: unknown, command: Command): Promise<void> {
       ...(await checkData(loaded)),
       ...(await checkSecrets(loaded)),
       ...(await checkIssuers(loaded)),
+      ...(await checkKept(loaded)),
     )
   } catch (error) {
     if (!(error instanceof ProblemsError)) throw error

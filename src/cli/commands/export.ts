@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { KeptFinding } from '../../export/kept.ts'
 import type { SinkStatus } from '../../export/status.ts'
 import { connect } from '../client.ts'
 import { exit, Failure } from '../failure.ts'
@@ -7,7 +8,9 @@ import { hint, paint, print, printJson, relativeTime, table } from '../output.ts
 
 async function status(_: unknown, command: Command): Promise<void> {
   const options = globals(command)
-  const { sinks } = await (await connect(options)).call<{ sinks: SinkStatus[] }>('/export')
+  const { sinks, kept } = await (await connect(options)).call<{ sinks: SinkStatus[]; kept: KeptFinding[] }>(
+    '/export',
+  )
   if (options.json === true) sinks.forEach(printJson)
   else if (sinks.length === 0) hint('no sinks are configured')
   else {
@@ -29,6 +32,8 @@ async function status(_: unknown, command: Command): Promise<void> {
         rows,
       ),
     )
+    for (const { where, state: is, detail } of kept)
+      print(`${is === 'ok' ? '    ' : paint('yellow', 'warn')}  ${where}: ${detail}`)
   }
   if (sinks.some(each => each.state !== 'running')) process.exitCode = exit.failed
 }
