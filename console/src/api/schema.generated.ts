@@ -2823,13 +2823,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The sinks */
+            /** @description The sinks, and how long what they got is kept, by the configuration */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
+                        kept: {
+                            detail: string;
+                            /** @enum {string} */
+                            state: "ok" | "warn";
+                            where: string;
+                        }[];
                         sinks: ({
                             /** @description Every entry below it has arrived */
                             cursor: number;
