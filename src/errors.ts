@@ -27,6 +27,7 @@ export const errorKinds = {
   'invalid-request': { status: 400, title: 'The request is not valid', retryable: false },
   'request-timeout': { status: 408, title: 'The request took too long to arrive', retryable: true },
   'body-too-large': { status: 413, title: 'The body is too large', retryable: false },
+  'too-many-rows': { status: 413, title: 'More rows than policy lets pass', retryable: false },
   'uri-too-long': { status: 414, title: 'The address is too long', retryable: false },
   'unsupported-encoding': { status: 415, title: 'An encoding that cannot be inspected', retryable: false },
   'expectation-failed': { status: 417, title: 'Expectation not supported', retryable: false },

@@ -127,6 +127,8 @@ export interface Exchange {
   cut?(): void
   /** What passed so far, for the entry of an action that failed midway. */
   progress(): Partial<ActionResult>
+  /** True where it holds a limit of rows; others refuse an action with one. */
+  readonly limitsRows?: true
   /** What this client can endure while a person decides; absent: nothing is held. */
   readonly patience?: Patience
   /** Called when the call is held, so that a protocol with notices can say so. */

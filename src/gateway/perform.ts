@@ -3,7 +3,7 @@
  * function so that the order of a security path is code, not data (docs/adr/0002-a-straight-path.md).
  */
 import type { ActionResult, OpenAction } from '../audit/audit.ts'
-import { asGatewayError } from '../errors.ts'
+import { asGatewayError, GatewayError } from '../errors.ts'
 import { approve } from './approve.ts'
 import { authorize } from './authorize.ts'
 import type { Exchange } from './exchange.ts'
@@ -43,6 +43,8 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
       const ended = await entry.deny({ reason: verdict.denial.reason, ...(await recording.refused()) })
       return await exchange.refuse(verdict.denial, ended)
     }
+    if (verdict.action.obligations.limitRows !== undefined && exchange.limitsRows !== true)
+      throw new GatewayError('denied', { detail: 'policy limits rows, which this protocol does not count' })
     if (verdict.action.obligations.recordBefore === true) await exchange.preview?.()
     await using lease = await gateway.credentials.lease(session)
     const reply = await exchange.forward(verdict.action, lease, () => {

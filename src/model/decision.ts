@@ -17,10 +17,25 @@ export interface Obligations {
   readonly recordRows?: number
   /** Read and record what a change is about to change. */
   readonly recordBefore?: boolean
+  /** At most this many records of the answer reach the client; a protocol that does not count them refuses. */
+  readonly limitRows?: RowLimit
   /** At most this many actions per window and rule. */
   readonly rateLimits: readonly RateLimitTerms[]
   /** What may be used in a calendar period. */
   readonly budgets?: readonly BudgetTerms[]
+}
+
+export interface RowLimit {
+  readonly rule: string
+  readonly rows: number
+  /** Beyond it the answer is cut, and the client is told; or it ends with an error. */
+  readonly beyond: 'cut' | 'refuse'
+}
+
+/** The smaller number; of equal ones the one that refuses. */
+export function strictestRows(a: RowLimit, b: RowLimit): RowLimit {
+  if (a.rows !== b.rows) return a.rows < b.rows ? a : b
+  return a.beyond === 'refuse' ? a : b
 }
 
 /** What has a count of its own: `[]` is one count for all that the rule matches. */

@@ -302,3 +302,16 @@ test('conditions see the exact names of what is acted on', () => {
   )
   assert.equal(judge(policy).reason, 'condition-error')
 })
+
+test('of limits of rows the smaller holds, and of equal ones the one that refuses', () => {
+  const limit = (rows: number, beyond?: string) => ({
+    name: `${beyond ?? 'cut'}-${rows}`,
+    effect: 'allow',
+    limit_rows: { rows, ...(beyond === undefined ? {} : { beyond }) },
+  })
+  const of = (...rules: unknown[]) => judge(policyOf(...rules)).obligations.limitRows
+  assert.equal(of(allowAll), undefined)
+  assert.deepEqual(of(allowAll, limit(5)), { rule: 'cut-5', rows: 5, beyond: 'cut' })
+  assert.equal(of(limit(9), limit(5), limit(7, 'refuse'))?.rule, 'cut-5')
+  assert.equal(of(limit(5), limit(5, 'refuse'))?.beyond, 'refuse')
+})

@@ -4,7 +4,14 @@
  */
 import type { Action } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
-import type { Decision, Effect, Obligations, RecordLevel } from '../model/decision.ts'
+import {
+  type Decision,
+  type Effect,
+  type Obligations,
+  type RecordLevel,
+  type RowLimit,
+  strictestRows,
+} from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import { combineTerms } from './approval-terms.ts'
 import type { Variables } from './cel/condition.ts'
@@ -114,10 +121,16 @@ function addObligations(rules: readonly Rule[]): Obligations {
     mask: union(rules, rule => rule.mask),
     maskRequest: union(rules, rule => rule.maskRequest),
     ...keepingMost(rules.flatMap(rule => rule.record ?? [])),
+    ...fewestRows(rules.flatMap(rule => rule.limitRows ?? [])),
     rateLimits: rules.flatMap(rule => rule.rateLimit ?? []),
     ...(rules.some(rule => rule.source.record_before === true) ? { recordBefore: true } : {}),
     ...(budgets.length === 0 ? {} : { budgets }),
   }
+}
+
+function fewestRows(limits: readonly RowLimit[]): Pick<Obligations, 'limitRows'> {
+  const [first, ...rest] = limits
+  return first === undefined ? {} : { limitRows: rest.reduce(strictestRows, first) }
 }
 
 const nothing: readonly string[] = []

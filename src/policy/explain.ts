@@ -87,6 +87,9 @@ export function renderExplanation({ decision, rules }: Explanation): string {
   if (obligations.recordRows !== undefined)
     lines.push(`  records: of the answer the first ${obligations.recordRows} rows`)
   if (obligations.recordBefore === true) lines.push('  records the state before it')
+  const { limitRows } = obligations
+  if (limitRows !== undefined)
+    lines.push(`  at most ${limitRows.rows} rows, then ${limitRows.beyond} (${limitRows.rule})`)
   for (const each of obligations.rateLimits) {
     lines.push(`  at most ${each.limit} in ${each.windowMs / 1000} s (${each.rule})`)
   }

@@ -1,6 +1,6 @@
 import type { Action, Risk } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
-import type { ApprovalTerms, BudgetTerms, RateLimitTerms, RecordLevel } from '../model/decision.ts'
+import type { ApprovalTerms, BudgetTerms, RateLimitTerms, RecordLevel, RowLimit } from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import { type Condition, compileCondition, type Variables } from './cel/condition.ts'
 import { ConditionError } from './cel/values.ts'
@@ -25,6 +25,7 @@ export interface Rule {
   readonly mask: readonly string[]
   readonly maskRequest: readonly string[]
   readonly record?: { readonly level: RecordLevel; readonly rows?: number }
+  readonly limitRows?: RowLimit
   readonly rateLimit?: RateLimitTerms
   readonly budgets: readonly BudgetTerms[]
   readonly approval?: ApprovalTerms
@@ -71,6 +72,7 @@ export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
     source,
     ...(message === undefined ? {} : { message }),
     ...(record === undefined ? {} : { record: recordOf(record) }),
+    ...(source.limit_rows === undefined ? {} : { limitRows: { rule: name, ...source.limit_rows } }),
     budgets: budgetsOf(source),
     ...(limit === undefined ? {} : { rateLimit: rateLimitOf(name, limit) }),
     ...(approval === undefined ? {} : { approval: termsOf(name, approval) }),
@@ -132,6 +134,8 @@ function issuesOf(source: RuleSource): RuleIssue[] {
   if (effect !== 'require_approval' && approval !== undefined) {
     issue(['approval'], 'only a rule with effect require_approval has it')
   }
+  if (effect === 'deny' && source.limit_rows !== undefined)
+    issue(['limit_rows'], 'a rule that denies has no limit')
   if (effect === 'deny' && limit !== undefined) issue(['rate_limit'], 'a rule that denies has no limit')
   if (effect === 'deny' && source.record_before === true)
     issue(['record_before'], 'what a rule denies changes nothing')

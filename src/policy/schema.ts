@@ -197,6 +197,23 @@ export const ruleSchema = z.strictObject({
       'The gateway reads what a change is about to change and records it, so that it can be undone: one more read of ' +
         'the upstream for each. Where the protocol does not know how, or the read fails, the action runs all the same',
     ),
+  limit_rows: z
+    .strictObject({
+      rows: z
+        .number()
+        .int()
+        .min(1)
+        .max(1e12)
+        .describe('At most this many records of an answer reach the client'),
+      beyond: z
+        .enum(['cut', 'refuse'])
+        .default('cut')
+        .describe('The answer is cut there, and the client is told; or it ends there with an error'),
+    })
+    .optional()
+    .describe(
+      'For protocols that count records; others refuse. Where rules differ the smaller number holds, and of equal ones `refuse`',
+    ),
   rate_limit: rateLimitSchema.optional(),
   budgets: z.array(budgetSchema).min(1).max(16).optional().describe('What may be used in a period'),
   approval: approvalSchema.optional(),

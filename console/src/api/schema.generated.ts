@@ -1277,7 +1277,7 @@ export interface components {
         /** @description An RFC 9457 problem */
         Problem: {
             /** @enum {string} */
-            code: "unauthenticated" | "denied" | "approval-pending" | "consent-needed" | "not-found" | "connection-unknown" | "method-not-allowed" | "conflict" | "invalid-request" | "request-timeout" | "body-too-large" | "uri-too-long" | "unsupported-encoding" | "expectation-failed" | "misdirected" | "too-many-requests" | "headers-too-large" | "internal" | "upstream-unreachable" | "upstream-invalid" | "mask-unable" | "recording-unavailable" | "overloaded" | "identity-unavailable" | "credential-unavailable" | "shutting-down" | "upstream-timeout" | "client-gone";
+            code: "unauthenticated" | "denied" | "approval-pending" | "consent-needed" | "not-found" | "connection-unknown" | "method-not-allowed" | "conflict" | "invalid-request" | "request-timeout" | "body-too-large" | "too-many-rows" | "uri-too-long" | "unsupported-encoding" | "expectation-failed" | "misdirected" | "too-many-requests" | "headers-too-large" | "internal" | "upstream-unreachable" | "upstream-invalid" | "mask-unable" | "recording-unavailable" | "overloaded" | "identity-unavailable" | "credential-unavailable" | "shutting-down" | "upstream-timeout" | "client-gone";
             detail?: string;
             instance?: string;
             status: number;

@@ -9,6 +9,7 @@ import { CopyMask } from './copy-mask.ts'
 import { type Host, maskedReport } from './host.ts'
 import { type Column, dataRow, readDataRow, readReport, readRowDescription } from './messages.ts'
 import type { RowMask, StatementMask } from './masks.ts'
+import type { RowLimiter } from './row-limit.ts'
 import type { Unit } from './unit.ts'
 
 /** How the statement ended. `last` is held back until its entry is durable. */
@@ -19,6 +20,8 @@ export interface Ended {
   readonly rows: number
   readonly tag?: string
   readonly sqlState?: string
+  /** The result had more rows than these, which policy let pass. */
+  readonly cutAt?: number
 }
 
 export interface AnswerParts {
@@ -31,6 +34,9 @@ export interface AnswerParts {
   readonly mask: StatementMask
   /** Of the result, where it was described earlier. */
   readonly columns: readonly Column[] | undefined
+  readonly limiter: RowLimiter | undefined
+  /** The server may be asked to stop once enough was dropped. */
+  readonly mayStop: boolean
 }
 
 const recordBatch = 32 * 1024
@@ -44,6 +50,9 @@ export class Answer {
   #copyMask: CopyMask | undefined
   #lines: string[] = []
   #linesSize = 0
+  #stopping: Promise<void> | undefined
+  /** The first line of COPY holds names. */
+  #header = false
   rows = 0
 
   constructor(parts: AnswerParts) {
@@ -64,6 +73,7 @@ export class Answer {
           break
         case 'D': {
           if (!this.#prepared) await this.#prepare()
+          if (!this.#admitted()) break
           const behind = this.#row(each)
           if (behind !== undefined) await behind
           break
@@ -76,6 +86,7 @@ export class Answer {
           })
           break
         case 'H':
+          this.#beginCopy(each)
           this.#copyMask = await CopyMask.open(this.#parts.mask, this.#parts.unit, each)
           host.client.send(each.bytes)
           break
@@ -90,11 +101,31 @@ export class Answer {
         case 's':
           return await this.#ended(each)
         case 'E':
+          if (this.#stopping !== undefined && readReport(each.bytes).get('C') === '57014')
+            return await this.#ended(each)
           return await this.#failed(each)
         default:
           throw new GatewayError('upstream-invalid', { detail: `a message of type ${each.type} out of turn` })
       }
     }
+  }
+
+  /** False: beyond the limit, and dropped. */
+  #admitted(): boolean {
+    const { limiter, mayStop, host } = this.#parts
+    if (limiter === undefined || limiter.admit()) return true
+    if (mayStop && limiter.worthStopping) this.#stopping = host.cancelUpstream().catch(() => undefined)
+    return false
+  }
+
+  #beginCopy(each: Message): void {
+    const { limiter, unit } = this.#parts
+    const { role } = unit.judgement
+    this.#header = role.kind === 'copy' && role.header
+    if (limiter !== undefined && each.bytes[5] === 1)
+      throw new GatewayError('denied', {
+        detail: `policy limits the rows, and COPY in binary form can not be cut`,
+      })
   }
 
   #described(each: Message): void {
@@ -162,6 +193,8 @@ export class Answer {
 
   async #copied(each: Message): Promise<void> {
     const { host, recordRows } = this.#parts
+    if (this.#header) this.#header = false
+    else if (!this.#admitted()) return
     const bytes = this.#copyMask?.apply(each.bytes) ?? each.bytes
     this.rows++
     host.client.send(bytes)
@@ -176,11 +209,24 @@ export class Answer {
   async #ended({ type, bytes }: Message): Promise<Ended> {
     this.#recordColumns()
     await this.#flushLines()
-    const tag = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
-    this.#recordEnd(tag)
-    const counted = /(\d+)$/.exec(tag)?.[1]
-    const rows = type === 's' || counted === undefined ? this.rows : Number(counted)
-    return { last: bytes, type, success: true, rows, tag }
+    // A cancel request that came late would end what comes next.
+    await this.#stopping
+    const { limiter, host } = this.#parts
+    const told = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
+    const cut = limiter !== undefined && limiter.dropped > 0
+    const end = cut ? limiter.end(type, told, this.rows) : { bytes, tag: told }
+    if (cut) host.client.send(limiter.notice())
+    this.#recordEnd(cut ? `${end.tag}, cut at ${limiter.rows} rows` : end.tag)
+    const counted = /(\d+)$/.exec(end.tag)?.[1]
+    const rows = cut || type === 's' || counted === undefined ? this.rows : Number(counted)
+    return {
+      last: end.bytes,
+      type,
+      success: true,
+      rows,
+      tag: end.tag,
+      ...(cut ? { cutAt: limiter.rows } : {}),
+    }
   }
 
   async #failed(each: Message): Promise<Ended> {

@@ -97,6 +97,7 @@ export class Conversation {
       synced: true,
       mayHold: host.transaction === 'I',
       dirty: this.#pipeline.dirty,
+      alone: host.transaction === 'I' && !this.#pipeline.dirty && units.length === 1,
       before: async () => undefined,
       columns: () => undefined,
     })

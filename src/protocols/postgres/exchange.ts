@@ -2,6 +2,7 @@
 import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
+import { type RowLimit, strictestRows } from '../../model/decision.ts'
 import type {
   ActionPreview,
   Cleared,
@@ -22,6 +23,7 @@ import { StatementMask } from './masks.ts'
 import type { Column, Report } from './messages.ts'
 import { previewStatement } from './preview.ts'
 import { denied, faulted, sqlStates } from './refusal.ts'
+import { RowLimiter } from './row-limit.ts'
 import type { Round } from './round.ts'
 import type { Unit } from './unit.ts'
 
@@ -42,11 +44,17 @@ export interface Run {
   readonly columns: () => readonly Column[] | undefined
   /** What the server's messages are masked with before anything is sent; union of what all its actions demand. */
   readonly profiles: Set<string>
+  /** No other statement goes with it; and none before it waits for its end to be kept. */
+  readonly single: boolean
+  readonly alone: boolean
+  /** The strictest that its actions demand. */
+  limit?: RowLimit
   ended?: Ended
 }
 
 export class StatementExchange implements Exchange {
   readonly action: PostgresAction
+  readonly limitsRows = true
   /** Present where this statement may wait for a person. */
   readonly patience?: Patience
   readonly #run: Run
@@ -107,10 +115,11 @@ export class StatementExchange implements Exchange {
     this.#quiet()
     const { host, unit, round, profiles } = this.#run
     if (unit.problem !== undefined) throw new GatewayError('denied', { detail: unit.problem.message })
-    const { mask, maskRequest, record, recordRows = Infinity } = cleared.obligations
+    const { mask, maskRequest, record, recordRows = Infinity, limitRows } = cleared.obligations
     const { recorded_rows: most = Infinity } = host.settings.limits
     this.#recordRows = record === 'full' ? Math.min(recordRows, most) : 0
     for (const each of mask) profiles.add(each)
+    if (limitRows !== undefined) this.#limit(limitRows)
     this.#demands = { lease, own: new Set(mask).size }
     host.remember(mask)
     this.#mask = new StatementMask({
@@ -173,6 +182,22 @@ export class StatementExchange implements Exchange {
     }
   }
 
+  #limit(limit: RowLimit): void {
+    const run = this.#run
+    // An error for this one would be told of all, and those that change something may be done by then.
+    if (limit.beyond === 'refuse' && !run.single)
+      throw new GatewayError('denied', {
+        detail: 'policy limits the rows of this statement: send it alone, not in a string with others',
+      })
+    run.limit = run.limit === undefined ? limit : strictestRows(run.limit, limit)
+  }
+
+  #limiter(): RowLimiter | undefined {
+    const { limit, unit } = this.#run
+    if (limit === undefined) return undefined
+    return new RowLimiter(limit, unit.passed ?? { rows: 0 }, unit.judgement.risk !== 'read')
+  }
+
   async #read(masker: Masker, recorder: Recorder): Promise<Ended> {
     const { host, unit, before, columns } = this.#run
     if (this.#run.round.stopped) return notRun
@@ -188,6 +213,8 @@ export class StatementExchange implements Exchange {
       recordRows: this.#recordRows,
       mask,
       columns: columns(),
+      limiter: this.#limiter(),
+      mayStop: this.#run.alone && unit.judgement.risk === 'read',
     })
     const ended = failed ?? (await this.#answer.run())
     host.conceals = undefined
@@ -220,6 +247,7 @@ export class StatementExchange implements Exchange {
         db: {
           ...(ended === notRun ? { not_run: true } : { row_count: ended.rows }),
           ...(ended.tag === undefined ? {} : { tag: ended.tag }),
+          ...(ended.cutAt === undefined ? {} : { cut_at: ended.cutAt }),
           ...(ended.sqlState === undefined ? {} : { sqlstate: ended.sqlState }),
         },
       },

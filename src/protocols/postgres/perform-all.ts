@@ -92,6 +92,8 @@ export async function performAll(
     readonly mayHold: boolean
     /** The server has had messages since its last Sync. */
     readonly dirty?: boolean
+    /** Nothing else is undone should the server be asked to stop. */
+    readonly alone?: boolean
     readonly before: Run['before']
     readonly columns: Run['columns']
   },
@@ -115,7 +117,18 @@ export async function performAll(
   units.forEach((unit, at) => {
     const { mayHold, before, columns } = of
     const atRest = of.dirty === false
-    const run: Run = { host, round, unit, mayHold, atRest, before, columns, profiles: new Set() }
+    const run: Run = {
+      host,
+      round,
+      unit,
+      mayHold,
+      atRest,
+      single: units.length === 1,
+      alone: of.alone === true,
+      before,
+      columns,
+      profiles: new Set(),
+    }
     runs.push(run)
     const own = actions[at]!
     own.forEach((action, place) => {

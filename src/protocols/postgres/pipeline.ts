@@ -127,7 +127,7 @@ export class Pipeline {
       return await this.#fail({ severity: 'ERROR', code: '26000', message: `${words} does not exist` })
     }
     if (statements.full) return await this.#fail(tooMany)
-    const portal: Portal = { prepared, bind }
+    const portal: Portal = { prepared, bind, passed: { rows: 0 } }
     statements.bind(portal)
     await this.#hold({ bytes: each.bytes, expected: { kind: 'bind', portal } })
   }
@@ -166,7 +166,9 @@ export class Pipeline {
       ...unitOf(judgement, host.statements, host.settings.read_only),
       maxRows,
       early: !this.#held.some(({ expected }) => expected.kind === 'bind' && expected.portal === portal),
-      ...(portal === undefined ? {} : { bind: portal.bind, types: portal.prepared.types }),
+      ...(portal === undefined
+        ? {}
+        : { bind: portal.bind, types: portal.prepared.types, passed: portal.passed }),
     }
     const held = this.#held
     const mayHold = host.transaction === 'I' && !this.#dirty
@@ -185,6 +187,7 @@ export class Pipeline {
       synced,
       mayHold,
       dirty: this.#dirty,
+      alone: synced && !this.#dirty && host.transaction === 'I',
       before: masker => this.#answers(held, masker),
       columns: () => (portal === undefined ? undefined : columnsOf(portal)),
     })

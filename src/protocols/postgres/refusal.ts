@@ -24,6 +24,7 @@ const stateOf: Partial<Record<ErrorCode, string>> = {
   denied: sqlStates.denied,
   'invalid-request': sqlStates.unsupported,
   'body-too-large': sqlStates.tooLong,
+  'too-many-rows': sqlStates.tooLong,
   'too-many-requests': '53400', // configuration_limit_exceeded
   overloaded: '53300', // too_many_connections
   'recording-unavailable': '58000', // system_error

@@ -5,6 +5,7 @@
  */
 import type { Judgement } from './judge.ts'
 import type { BindMessage, Column } from './messages.ts'
+import type { RowCount } from './row-limit.ts'
 
 export interface Prepared {
   readonly judgement: Judgement
@@ -17,6 +18,8 @@ export interface Prepared {
 export interface Portal {
   readonly prepared: Prepared
   readonly bind: BindMessage
+  /** Rows that the client has had of it. */
+  readonly passed: RowCount
   /** Its result's columns with their formats, once described. */
   columns?: readonly Column[]
 }

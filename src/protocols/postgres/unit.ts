@@ -4,6 +4,7 @@ import { risks } from '../../model/decision.ts'
 import type { Judgement, Unjudged } from './judge.ts'
 import type { BindMessage } from './messages.ts'
 import { sqlStates } from './refusal.ts'
+import type { RowCount } from './row-limit.ts'
 import { refusedSetting } from './settings-judge.ts'
 import type { Statements } from './statements.ts'
 
@@ -26,6 +27,8 @@ export interface Unit {
   /** At most so many rows are asked for; 0: all. */
   readonly maxRows: number
   readonly problem?: Problem
+  /** Rows of its result that the client has had, where it is fetched in pieces. */
+  readonly passed?: RowCount
   /** The server has settled what its names mean when it was bound. */
   readonly early?: boolean
   /** What it acts on; absent where nobody asked, or where it can't be told. */
