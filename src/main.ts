@@ -113,6 +113,7 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
   })
   const listeners = await openListeners({
     listen: config.listen,
+    certificates: config.identity.certificates,
     limits: config.limits,
     base,
     authorities: config.public_url === undefined ? [] : [new URL(config.public_url).host],

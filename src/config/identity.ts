@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { certificatesSection } from './certificates.ts'
 import { byteSize, duration } from './units.ts'
 
 /** Signature algorithms an issuer may be allowed: asymmetric ones alone, so no public key can pass as a secret. */
@@ -215,6 +216,7 @@ export const identitySection = z
           })
         }
       }),
+    certificates: certificatesSection,
     tokens: z
       .strictObject({
         enabled: z.boolean().default(true).describe('Accept gateway tokens (`spt_...`)'),

@@ -13,6 +13,16 @@ export const listenSection = z
         .strictObject({
           certificate: z.string().describe('PEM file with the certificate and its chain'),
           key: z.string().describe('PEM file with the private key'),
+          clients: z
+            .strictObject({
+              issuer: z.string().describe('Name in `identity.certificates`: whose certificates count here'),
+              require: z
+                .boolean()
+                .default(false)
+                .describe('Turns away in the handshake who shows none, a token or not'),
+            })
+            .optional()
+            .describe('Asks clients for a certificate, which then says who they are in place of a token'),
         })
         .optional()
         .describe('Speaks HTTPS, HTTP/2 included. Without it only loopback addresses are accepted'),

@@ -81,6 +81,14 @@ export function parseConfig(
           message: `there is no connection ${each.connection}`,
         })
       }
+      const issuer = each.tls?.clients?.issuer
+      if (issuer !== undefined && !config.identity.certificates.some(({ name }) => name === issuer)) {
+        context.addIssue({
+          code: 'custom',
+          path: [...at, 'tls', 'clients', 'issuer'],
+          message: `there is no ${issuer} in identity.certificates`,
+        })
+      }
       if (each.tls === undefined && !each.allow_plain && !isLoopback(each.address)) {
         context.addIssue({
           code: 'custom',

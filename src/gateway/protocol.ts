@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { SecureContext } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { ZodType } from 'zod'
 import type { Connection } from '../model/connection.ts'
 import type { Gateway } from './gateway.ts'
@@ -49,12 +49,18 @@ export interface ClientPlace {
   readonly secure: boolean
 }
 
+/**
+ * TLS on an accepted socket, as the listener is configured, offering these application protocols (RFC 7301). Resolves after
+ * the handshake, with what the client has shown in it (`shownCertificate`); rejects where there is none.
+ */
+export type StartTls = (socket: Duplex, alpn: readonly string[]) => Promise<TLSSocket>
+
 /** What a listener knows of a client that speaks a wire of its own. */
 export interface WireClient {
   readonly ip: string
   readonly port: number
-  /** The listener's certificate, for protocols that begin TLS themselves; absent: the listener has none. */
-  readonly tls?: SecureContext
+  /** For protocols that begin TLS themselves; absent: the listener has no certificate. */
+  readonly tls?: StartTls
   /** The token that it showed on its way here (a tunnel within HTTP): it is not asked again, and this is checked. */
   readonly token?: string
   /** That way was encrypted. */

@@ -1,5 +1,6 @@
 import type { Subject } from '../model/subject.ts'
 import type { RefusalReason } from './refusals.ts'
+import type { ShownCertificate } from './shown-certificate.ts'
 
 /** What a client presented, as the protocol read it. */
 export interface PresentedCredential {
@@ -30,6 +31,8 @@ export type Identified = { readonly subject: Subject } | { readonly refusal: Ref
  */
 export interface Authenticator {
   identify(credential: PresentedCredential): Identified | Promise<Identified>
+  /** The same for a certificate that TLS has seen. Absent: none is trusted. */
+  identifyCertificate?(shown: ShownCertificate): Identified
 }
 
 /** One way of proving who one is. `createAuthenticator` asks the first that recognizes the credential. */

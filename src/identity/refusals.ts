@@ -41,6 +41,12 @@ export const refusalReasons = {
   'device-refused': 'A person did not let a terminal in that asked to be signed in as them',
   'session-over': 'The session of a terminal that a person let in is over, or never was',
   'token-revoked': 'A gateway token that was revoked',
+  'certificate-untrusted':
+    'A client certificate of an authority that is not trusted here, or that does not verify',
+  'certificate-expired': 'A client certificate before or after its time',
+  'certificate-revoked': 'A client certificate that its authority revoked',
+  'certificate-purpose': 'A certificate that is not made for clients (extended key usage `clientAuth`)',
+  'certificate-name': 'A client certificate with no name, or several, where the subject’s id is looked for',
 } as const satisfies Record<string, string>
 
 export type RefusalReason = keyof typeof refusalReasons

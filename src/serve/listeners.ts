@@ -2,13 +2,21 @@ import { chmod, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { resolve } from 'node:path'
-import { createSecureContext } from 'node:tls'
+import type { CertificateConfig } from '../config/certificates.ts'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
 import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
 import { createHttpServer, type HttpServer, type Routed } from '../protocols/http/server.ts'
 import { refusePage, wantsPage } from './browser/refuse-pages.ts'
 import type { ConnectionTable } from './connections.ts'
 import { findPage, type Handle, type Page } from './pages.ts'
+import {
+  type ClientTrust,
+  type ListenerTls,
+  readTrust,
+  TlsStarter,
+  tlsOptions,
+  watchTrust,
+} from './start-tls.ts'
 import { createWireServer } from './wire-server.ts'
 
 /** A listener that takes clients. */
@@ -22,6 +30,8 @@ export interface Listening {
 
 export interface ListenOptions {
   readonly listen: ListenConfig
+  /** Whose certificates a listener may ask for. */
+  readonly certificates: readonly CertificateConfig[]
   readonly limits: LimitsConfig
   /** Directory that relative certificate paths start from. */
   readonly base: string
@@ -45,22 +55,21 @@ export async function openListeners(options: ListenOptions): Promise<Listening[]
 }
 
 async function openListener(each: ListenConfig[number], options: ListenOptions): Promise<Listening> {
-  const { limits, base } = options
-  const tls =
-    each.tls === undefined
-      ? undefined
-      : {
-          cert: await readFile(resolve(base, each.tls.certificate), 'utf8'),
-          key: await readFile(resolve(base, each.tls.key), 'utf8'),
-        }
+  const { limits } = options
+  const tls = each.tls && (await readTls(each.tls, options))
   const { host, port: wanted } = placeOf(each.address)
   const bracketed = host.includes(':') ? `[${host}]` : host
   if (each.connection !== undefined && options.table.find(each.connection)?.wire !== undefined) {
+    const starter = tls && new TlsStarter(tls)
     const server = createWireServer({
       connection: each.connection,
       find: name => options.table.find(name),
       connections: limits.connections,
-      ...(tls === undefined ? {} : { tls: createSecureContext({ ...tls, minVersion: 'TLSv1.2' }) }),
+      ...(starter === undefined ? {} : { tls: starter.start }),
+    })
+    watchClients(each.tls, options, {
+      server: server.server,
+      renew: clients => starter?.renew({ ...tls!, clients }),
     })
     const port = await listenOn(server.server, wanted, host)
     options.table.reachedAt(each.connection, {
@@ -71,7 +80,9 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
     return { url: `tcp://${bracketed}:${port}`, server, connection: each.connection }
   }
   const server = createHttpServer({
-    ...(tls === undefined ? {} : { tls }),
+    ...(tls === undefined
+      ? {}
+      : { tls: { ...tlsOptions(tls), ...(tls.clients && { clientIssuer: tls.clients.issuer }) } }),
     authorities: options.authorities,
     limits: {
       headers: limits.header_bytes,
@@ -82,9 +93,41 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
     },
     route: routeOf(each, options),
   })
+  watchClients(each.tls, options, {
+    server: server.server,
+    renew: clients => server.renew(tlsOptions({ ...tls!, clients })),
+  })
   const port = await listenOn(server.server, wanted, host)
   const url = `${tls === undefined ? 'http' : 'https'}://${bracketed}:${port}`
   return { url, server, ...(each.connection === undefined ? {} : { connection: each.connection }) }
+}
+
+type TlsConfig = NonNullable<ListenConfig[number]['tls']>
+
+async function readTls(
+  { certificate, key, clients }: TlsConfig,
+  { base, certificates }: ListenOptions,
+): Promise<ListenerTls> {
+  const config = certificates.find(({ name }) => name === clients?.issuer)
+  return {
+    cert: await readFile(resolve(base, certificate), 'utf8'),
+    key: await readFile(resolve(base, key), 'utf8'),
+    ...(config === undefined
+      ? {}
+      : { clients: await readTrust(base, { config, require: clients!.require }) }),
+  }
+}
+
+/** Takes up other authorities and revocations while the server is open. */
+function watchClients(
+  tls: TlsConfig | undefined,
+  { base, certificates }: ListenOptions,
+  of: { readonly server: NetServer; readonly renew: (clients: ClientTrust) => void },
+): void {
+  const config = certificates.find(({ name }) => name === tls?.clients?.issuer)
+  if (config === undefined) return
+  const unwatch = watchTrust(base, { config, require: tls!.clients!.require }, of.renew)
+  of.server.once('close', unwatch)
 }
 
 /** What clients call the gateway, where that is configured. */

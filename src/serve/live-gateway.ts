@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { ConnectionHealthFacts } from '../api/services.ts'
 import type { Approvals } from '../approvals/approvals.ts'
@@ -30,6 +32,7 @@ import type {
   IdentityProvider,
   PresentedCredential,
 } from '../identity/authenticator.ts'
+import { certificateIssuerPrefix, ClientCertificates } from '../identity/certificates.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
 import { metadataAddress } from '../identity/protected-resource.ts'
@@ -86,6 +89,7 @@ interface Rules {
   readonly authorizer: Authorizer
   readonly masking: Masking
   readonly authenticator: OpenAuthenticator
+  readonly certificates: ClientCertificates
   readonly rolesOf: RolesOf
   readonly domain: string | undefined
   readonly connections: readonly Connection[]
@@ -126,7 +130,10 @@ export class LiveGateway implements Gateway {
     this.credentials = parts.credentials
     this.deferrals = parts.deferrals
     this.pins = parts.pins
-    this.authenticator = { identify: credential => this.#identify(credential) }
+    this.authenticator = {
+      identify: credential => this.#identify(credential),
+      identifyCertificate: shown => this.#rules.certificates.identify(shown),
+    }
     const meter = createMeter(parts.registry)
     this.meter = {
       ended: (connection, outcome, seconds) => {
@@ -288,7 +295,7 @@ export class LiveGateway implements Gateway {
         this.#rules.tokens && token !== undefined && token.revoked === undefined && token.expires > now
       return good ? undefined : 'the token of the requester was revoked'
     }
-    if (subject.method === 'oidc' && !this.#rules.issuers.has(subject.issuer))
+    if (['oidc', 'certificate'].includes(subject.method) && !this.#rules.issuers.has(subject.issuer))
       return 'the issuer of the requester is no longer trusted'
     return undefined
   }
@@ -321,6 +328,7 @@ async function makeRules(
     maskProfiles,
     masking,
     authenticator,
+    certificates: new ClientCertificates(await readCertificates(config, base), parts.clock),
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),
     domain: config.domain,
@@ -329,9 +337,18 @@ async function makeRules(
       ...config.identity.issuers.map(each => each.issuer),
       ...providersOf(config.sign_in).flatMap(each => (each.kind === 'saml' ? [each.entity_id] : [])),
       localIssuer,
+      ...config.identity.certificates.map(each => certificateIssuerPrefix + each.name),
     ]),
     tokens: config.identity.tokens.enabled,
   }
+}
+
+async function readCertificates({ identity }: LoadedConfig['config'], base: string) {
+  const read = identity.certificates.map(async config => ({
+    config,
+    ca: await readFile(resolve(base, config.ca), 'utf8'),
+  }))
+  return await Promise.all(read)
 }
 
 async function readPolicy({ config, ...origin }: LoadedConfig, maskProfiles: readonly string[]) {

@@ -1,6 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
-import type { OpenConnection } from '../gateway/protocol.ts'
+import type { OpenConnection, StartTls } from '../gateway/protocol.ts'
 
 export interface WireServer {
   /** Not yet listening. */
@@ -11,14 +10,14 @@ export interface WireServer {
 
 /**
  * A listener for one connection whose clients speak no HTTP: each accepted socket goes to the connection as it is
- * then configured, with the listener's certificate for a protocol that begins TLS by itself.
+ * then configured, with the listener's TLS for a protocol that begins TLS by itself.
  */
 export function createWireServer(options: {
   readonly connection: string
   readonly find: (name: string) => OpenConnection | undefined
   /** Most clients at once; more are closed at once. */
   readonly connections: number
-  readonly tls?: SecureContext
+  readonly tls?: StartTls
 }): WireServer {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true, pauseOnConnect: true }, socket => {

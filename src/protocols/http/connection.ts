@@ -11,6 +11,7 @@ import type { Gateway } from '../../gateway/gateway.ts'
 import { perform } from '../../gateway/perform.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
 import type { Refusal } from '../../identity/authenticator.ts'
+import { identifyShown } from '../../identity/certificates.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Subject } from '../../model/subject.ts'
 import { HttpAction, type ReadBody } from './action.ts'
@@ -127,7 +128,9 @@ class HttpConnection implements OpenConnection {
     }
     const head = readHead(request, arrival.base, this.#policy)
     const client = clientOf(request, head.agent)
-    const found = this.#identify(head.tokens)
+    const shown = identifyShown(this.#gateway.authenticator, request.socket)
+    const known = shown !== undefined && ('refusal' in shown || head.tokens.length === 0)
+    const found = known ? shown : this.#identify(head.tokens)
     const identified = found instanceof Promise ? await found : found
     if ('refusal' in identified) {
       await this.#refused.note(client, identified.refusal)

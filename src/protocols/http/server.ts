@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errorKinds, type ErrorCode } from '../../errors.ts'
 import type { HttpMount } from '../../gateway/protocol.ts'
+import { keepCertificate } from '../../identity/shown-certificate.ts'
 import { canonicalHost } from './codec.ts'
 import { asksForTunnel, openTunnel, type Wire } from './tunnel.ts'
 
@@ -51,8 +52,14 @@ export interface ServerOptions {
   readonly tls?: {
     readonly cert: string
     readonly key: string
+    /** Certificates of clients are asked for, and verified against these. */
     readonly ca?: string
+    readonly crl?: string
     readonly requestCert?: boolean
+    /** Who shows none that verifies is turned away in the handshake. */
+    readonly rejectUnauthorized?: boolean
+    /** Whom those authorities stand for (`identity.certificates`). */
+    readonly clientIssuer?: string
   }
   /** Names (with or without port) by which a request in absolute form may call this gateway. */
   readonly authorities?: readonly string[]
@@ -69,7 +76,7 @@ export interface HttpServer {
   /** Stops taking connections, lets requests end for at most `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>
   /** Swaps the certificate for new connections. */
-  renew(tls: { readonly cert: string; readonly key: string }): void
+  renew(tls: Omit<NonNullable<ServerOptions['tls']>, 'clientIssuer'>): void
 }
 
 export function createHttpServer(options: ServerOptions): HttpServer {
@@ -153,7 +160,10 @@ function secure(
     cert: tls.cert,
     key: tls.key,
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.requestCert === true ? { requestCert: true, rejectUnauthorized: true } : {}),
+    ...(tls.crl === undefined ? {} : { crl: tls.crl }),
+    ...(tls.requestCert === true
+      ? { requestCert: true, rejectUnauthorized: tls.rejectUnauthorized !== false }
+      : {}),
     minVersion: 'TLSv1.2',
     allowHTTP1: true,
     handshakeTimeout: limits.headersTimeout,
@@ -180,6 +190,10 @@ function secure(
     maxHeadersCount: 0,
     shouldUpgradeCallback: leavesHttp,
   })
+  const { clientIssuer } = tls
+  // Ahead of the server's own listener, which may have a request at once.
+  if (clientIssuer !== undefined)
+    server.prependListener('secureConnection', socket => keepCertificate(socket, clientIssuer))
   const sessions = new Set<Http2Session>()
   server.on('session', session => {
     sessions.add(session)

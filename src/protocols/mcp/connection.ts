@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError, asGatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
+import { identifyShown } from '../../identity/certificates.ts'
 import type { Session } from '../../gateway/session.ts'
 import type { Connection } from '../../model/connection.ts'
 import { type Subject, subjectKey } from '../../model/subject.ts'
@@ -173,7 +174,9 @@ export class McpConnection implements OpenConnection {
     const { gateway } = this.#parts
     const path = `/c/${this.connection.name}`
     const [token] = head.tokens
-    const found = token === undefined ? undefined : await gateway.authenticator.identify({ token, path })
+    const shown = identifyShown(gateway.authenticator, downstream.request.socket)
+    const known = token === undefined || (shown !== undefined && 'refusal' in shown)
+    const found = known ? shown : await gateway.authenticator.identify({ token, path })
     if (found !== undefined && 'subject' in found) return found.subject
     const refusal = found?.refusal ?? { reason: 'credential-missing' as const }
     await this.#refused.note(clientOf(downstream.request, head.agent), refusal)

@@ -6,6 +6,8 @@ import { asGatewayError, GatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { ClientPlace, OpenConnection, WireClient } from '../../gateway/protocol.ts'
 import type { Session } from '../../gateway/session.ts'
+import type { Identified } from '../../identity/authenticator.ts'
+import { identifyShown } from '../../identity/certificates.ts'
 import type { Connection } from '../../model/connection.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
 import { Catalogue } from './catalogue.ts'
@@ -157,10 +159,10 @@ export class PostgresConnection implements OpenConnection {
         connection: this.connection.name,
         settings: this.#settings,
       })
-      const { session, token } = await this.#identify(wire, facts, client.token)
+      const { session, identify } = await this.#identify(wire, { facts, hello, token: client.token })
       arrived()
       known = true
-      await this.#serve(wire, { hello, startup, session, facts, token })
+      await this.#serve(wire, { hello, startup, session, facts, identify })
     } catch (error) {
       if (error instanceof OpeningError) return turnAway(socket, error.report)
       if (error instanceof SessionOver) return turnAway(socket, error.report)
@@ -174,25 +176,40 @@ export class PostgresConnection implements OpenConnection {
     }
   }
 
-  /** Opens a session for whom the token names: that of the way here, or the password that is asked for. */
+  /**
+   * Opens a session for whom the token names: that of the way here, or the password that is asked for. A client that has
+   * shown a certificate is asked for nothing.
+   */
   async #identify(
     wire: Wire,
-    facts: ClientFacts,
-    shown: string | undefined,
-  ): Promise<{ session: Session; token: string }> {
-    const token = shown ?? (await passwordOf(wire))
-    const refuse = async (refusal: Parameters<RefusedIdentities['note']>[1]): Promise<never> => {
-      await this.#refused.note(facts, refusal)
-      throw new OpeningError(
-        sqlStates.badPassword,
-        'the token was not accepted',
-        'The password is a token of the gateway: sallyport token.',
-      )
+    of: { readonly facts: ClientFacts; readonly hello: Hello; readonly token: string | undefined },
+  ): Promise<{ session: Session; identify: () => Identified | Promise<Identified> }> {
+    const { authenticator } = this.#gateway
+    const shown = identifyShown(authenticator, of.hello.socket)
+    const byCertificate = shown !== undefined && ('refusal' in shown || of.token === undefined)
+    const token = byCertificate ? '' : (of.token ?? (await passwordOf(wire)))
+    const identify = (): Identified | Promise<Identified> => {
+      if (byCertificate) return identifyShown(authenticator, of.hello.socket)!
+      return token === '' ? { refusal: { reason: 'credential-missing' } } : authenticator.identify({ token })
     }
-    if (token === '') return await refuse({ reason: 'credential-missing' })
-    const found = await this.#gateway.authenticator.identify({ token })
-    if ('refusal' in found) return await refuse(found.refusal)
-    return { session: await this.#gateway.sessions.open(found.subject, this.connection, facts), token }
+    const found = await identify()
+    if ('subject' in found)
+      return {
+        session: await this.#gateway.sessions.open(found.subject, this.connection, of.facts),
+        identify,
+      }
+    await this.#refused.note(of.facts, found.refusal)
+    if (byCertificate)
+      throw new OpeningError(
+        sqlStates.badAuthorization,
+        'the client certificate was not accepted',
+        'Without one (sslcertmode=disable) the password is a token of the gateway.',
+      )
+    throw new OpeningError(
+      sqlStates.badPassword,
+      'the token was not accepted',
+      'The password is a token of the gateway: sallyport token.',
+    )
   }
 
   async #serve(
@@ -202,7 +219,7 @@ export class PostgresConnection implements OpenConnection {
       readonly startup: Startup
       readonly session: Session
       readonly facts: ClientFacts
-      readonly token: string
+      readonly identify: () => Identified | Promise<Identified>
     },
   ): Promise<void> {
     const { session, startup, hello } = of
@@ -225,7 +242,7 @@ export class PostgresConnection implements OpenConnection {
         upstream: login,
         catalogue: this.#catalogue,
         cancelUpstream: () => this.#cancelAt(login),
-        identify: () => this.#gateway.authenticator.identify({ token: of.token }),
+        identify: of.identify,
         changed: startup.changed,
       })
       this.#running.set(key, { host, upstream: login, ended: done.promise })

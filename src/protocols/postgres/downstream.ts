@@ -1,7 +1,7 @@
 /** The client's side of the start: TLS or not, what it asks for, and the password in which its token comes. */
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type SecureContext, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
+import type { StartTls } from '../../gateway/protocol.ts'
 import { FrameError, PayloadReader, requestCodes, takeStartupPacket } from './codec.ts'
 import { errorResponse, negotiateProtocolVersion, type Report } from './messages.ts'
 import { sqlStates } from './refusal.ts'
@@ -33,7 +33,7 @@ export class OpeningError extends Error {
 const tlsHandshake = 0x16
 
 /** Reads until the start-up packet or cancel request. Throws OpeningError, FrameError, or 'closed'. */
-export async function readOpening(socket: Duplex, tls: SecureContext | undefined): Promise<Opening> {
+export async function readOpening(socket: Duplex, tls: StartTls | undefined): Promise<Opening> {
   let current = socket
   let secure = false
   let bytes = await moreOf(current)
@@ -96,19 +96,10 @@ function startup(
 
 async function secured(
   socket: Duplex,
-  of: { readonly tls: SecureContext; readonly early: Buffer; readonly direct: boolean },
+  of: { readonly tls: StartTls; readonly early: Buffer; readonly direct: boolean },
 ): Promise<TLSSocket> {
   if (of.early.length > 0) socket.unshift(of.early)
-  const inside = new TLSSocket(socket as Socket, {
-    isServer: true,
-    secureContext: of.tls,
-    ALPNProtocols: ['postgresql'],
-  })
-  await new Promise<void>((resolve, reject) => {
-    inside.once('secure', () => resolve())
-    inside.once('error', reject)
-    inside.once('close', () => reject(new Error('closed')))
-  })
+  const inside = await of.tls(socket, ['postgresql'])
   inside.on('error', () => inside.destroy())
   // Direct TLS must be meant for this protocol, else a request of another could be replayed here.
   if (of.direct && inside.alpnProtocol !== 'postgresql') throw new FrameError('direct TLS without ALPN')
