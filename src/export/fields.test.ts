@@ -3,33 +3,39 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { sinksSection } from '../config/sinks.ts'
 import { encodeRecord } from './batch.ts'
-import { createDatadogSink } from './datadog/index.ts'
 import { type FieldClass, fieldClasses, viewOf } from './fields.ts'
-import { createFileSink } from './file/file-sink.ts'
+import { createSink } from './kinds.ts'
 import { LogRecord } from './record.ts'
 import type { Sink } from './sink.ts'
 import { recordOf, samples, variants } from './testing/samples.ts'
-import { createWebhookSink } from './webhook/index.ts'
 
 const key = 'a key that nobody guesses'
 const encoding = { now: Date.parse('2026-11-21T07:00:01Z'), backfill: false }
-const http = { url: 'http://127.0.0.1:1/', timeoutMs: 1000, version: '0.1.0' }
-const sizes = { maxEvents: 10, maxBytes: 1e6 }
-const sinks: readonly Sink[] = [
-  createFileSink({ name: 'file', path: '/nowhere', rotateAt: 1e6 }),
-  createWebhookSink({ ...http, ...sizes, name: 'hook', secret: () => '' }),
-  createDatadogSink({
-    ...http,
-    ...sizes,
-    name: 'dd',
-    apiKey: () => '',
-    gzip: false,
-    service: 's',
-    hostname: 'h',
-    env: undefined,
-    tags: {},
-  }),
-]
+/** One of each type, as the configuration makes them. */
+const sinks: readonly Sink[] = sinksSection
+  .parse([
+    { name: 'dd', type: 'datadog', api_key: '${env:KEY}' },
+    { name: 'events', type: 'datadog-events', api_key: '${env:KEY}' },
+    { name: 'elastic', type: 'elasticsearch', url: 'http://127.0.0.1:1', api_key: '${env:KEY}' },
+    { name: 'file', type: 'file', path: '/nowhere' },
+    { name: 'otlp-json', type: 'otlp', url: 'http://127.0.0.1:1/v1/logs', encoding: 'json' },
+    { name: 'otlp-protobuf', type: 'otlp', url: 'http://127.0.0.1:1/v1/logs', encoding: 'protobuf' },
+    {
+      name: 'lake',
+      type: 's3',
+      bucket: 'audit',
+      region: 'eu-west-1',
+      access_key_id: '${env:KEY}',
+      secret_access_key: '${env:KEY}',
+    },
+    { name: 'splunk', type: 'splunk', url: 'http://127.0.0.1:1', token: '${env:KEY}' },
+    { name: 'out', type: 'stdout' },
+    { name: 'syslog', type: 'syslog', host: '127.0.0.1' },
+    { name: 'hook', type: 'webhook', url: 'http://127.0.0.1:1/', secret: '${env:KEY}' },
+  ])
+  .map(config =>
+    createSink(config, { version: '0.1.0', secret: () => ({ read: () => '' }), resolvePath: path => path }),
+  )
 
 /** Where entries hold something of each class; `$` is the planted text. */
 const places: Readonly<Record<FieldClass, readonly object[]>> = {
@@ -100,6 +106,16 @@ for (const hiding of fieldClasses) {
     )
   })
 }
+
+test('every type of sink is in the list', () => {
+  const { options } = (
+    sinksSection as unknown as {
+      unwrap(): { element: { options: { shape: { type: { value: string } } }[] } }
+    }
+  ).unwrap().element
+  const types = options.map(({ shape }) => shape.type.value)
+  assert.deepEqual([...new Set(sinks.map(({ type }) => type))].toSorted(), types.toSorted())
+})
 
 test('what is kept is as it was, whatever the entry', () => {
   for (const [kind, members] of Object.entries({ ...samples, ...variants })) {
