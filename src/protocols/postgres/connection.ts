@@ -246,7 +246,11 @@ export class PostgresConnection implements OpenConnection {
         changed: startup.changed,
       })
       this.#running.set(key, { host, upstream: login, ended: done.promise })
-      wire.onEnd(() => host.abort.abort(new GatewayError('client-gone')))
+      wire.onEnd(() => {
+        host.abort.abort(new GatewayError('client-gone'))
+        // Who waits for the server's answer sees that nobody waits for it any more, and ends what runs there.
+        login.wire.wake()
+      })
       wire.send(authenticationOk)
       for (const each of login.statuses) wire.send(each.bytes)
       wire.send(backendKeyData(pid, secret))

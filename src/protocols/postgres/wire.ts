@@ -88,6 +88,11 @@ export class Wire {
     return new Promise(resolve => (this.#wake = resolve))
   }
 
+  /** Lets who waits for something to read look again. */
+  wake(): void {
+    this.#signal()
+  }
+
   /** Queues bytes; they leave at `flush`, or earlier when there are many. */
   send(bytes: Buffer): void {
     this.#out.push(bytes)
