@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../sources.ts'
+import { allowAll, mcpStage } from './mcp-stage.ts'
 
 const suite = join(root, 'node_modules/@modelcontextprotocol/conformance/dist/index.js')
 
@@ -27,6 +28,33 @@ export interface SuiteRun {
   /** 0: nothing that is required failed. */
   readonly exitCode: number
   readonly output: string
+}
+
+/** Everything that the path does to a call: rules with conditions, masks, pins, the record of each. */
+const everythingOn = [
+  ...allowAll.map(rule => ({ ...rule, mask: ['guarded'], record: 'full' as const })),
+  {
+    name: 'never-this',
+    effect: 'deny' as const,
+    operations: ['tools/call:*'],
+    when: "has(request.arguments.path) && request.arguments.path.startsWith('/etc/')",
+  },
+]
+
+/** Runs the suite through a gateway with everything on, in front of the server at this address. */
+export async function runThrough(
+  url: string,
+  revision: Revision,
+): Promise<{ readonly run: SuiteRun; readonly entries: number }> {
+  // A picture can't be looked into, so a profile must say that it may pass.
+  const masking = { profiles: { guarded: { detectors: ['secrets', 'personal'], binary: 'pass' as const } } }
+  await using stage = await mcpStage(
+    { servers: [{ name: 'main', url }] },
+    { rules: everythingOn, config: { masking } },
+  )
+  await using front = await addHeader(stage.url, ['Authorization', `Bearer ${stage.token}`])
+  const run = await runSuite('server', ['--url', front.url, '--requirements', revision])
+  return { run, entries: (await stage.gateway.entries()).length }
 }
 
 /** Runs one leg of the suite with these arguments, and reads what it kept of each check. */

@@ -82,6 +82,7 @@ export function contactOf(parts: Parts, caller: Caller, io: Io): Contact {
   const key = keyOf(caller)
   return {
     key,
+    principal: subjectKey(caller.session.subject),
     client: clientFor(parts, caller),
     secrets: io.secrets,
     signal: io.signal,

@@ -1,6 +1,7 @@
 /** A connection that speaks MCP: takes what clients of both eras send to its one address. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError, asGatewayError } from '../../errors.ts'
+import { createLogger } from '../../log.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
 import { identifyShown } from '../../identity/certificates.ts'
@@ -38,15 +39,19 @@ import {
 } from './rpc.ts'
 import { SealedStates } from './sealed-state.ts'
 import { Server } from './server.ts'
-import type { McpSettings } from './settings.ts'
+import type { McpSettings, ServerSettings } from './settings.ts'
+import { StdioPool } from './stdio-pool.ts'
 import { latestLegacy, negotiated } from './versions.ts'
 import { VirtualServer } from './virtual-server.ts'
 
 const sweepMs = 60_000
+/** What servers write to their standard error goes where the gateway's own words go. */
+const logger = createLogger()
 
 export class McpConnection implements OpenConnection {
   readonly connection: Connection
   readonly http: HttpMount
+  readonly #gateway: Gateway
   readonly #parts: Parts
   readonly #policy: RequestPolicy
   readonly #upstream: Upstream
@@ -54,6 +59,7 @@ export class McpConnection implements OpenConnection {
   readonly #requests: Requests
   readonly #sessions: ClientSessions
   readonly #running = new Set<Downstream>()
+  readonly #pools: (StdioPool | undefined)[] = []
   readonly #sweeper: NodeJS.Timeout
   readonly #forgetEnded: (() => void) | undefined
   #closing = false
@@ -72,6 +78,7 @@ export class McpConnection implements OpenConnection {
     }
     this.#upstream = new Upstream(common)
     this.#refused = refusedIdentities(gateway.audit, connection)
+    this.#gateway = gateway
     const virtual = new VirtualServer(this.#servers(settings))
     const pins = new ConnectionPins(gateway.pins, connection.name, settings.pins)
     this.#parts = { gateway, connection, settings, virtual, states: new SealedStates(), pins }
@@ -92,7 +99,12 @@ export class McpConnection implements OpenConnection {
 
   async check(): Promise<{ ok: boolean; detail: string }> {
     const { settings } = this.#parts
-    for (const { url } of settings.servers) {
+    for (const [i, { name, url }] of settings.servers.entries()) {
+      if (url === undefined) {
+        const trouble = this.#pools[i]?.trouble
+        if (trouble !== undefined) return { ok: false, detail: `${name}: ${trouble}` }
+        continue
+      }
       const target = new URL(url)
       target.search = ''
       const failed = await dial(upstreamBase(target.href), this.#upstream.trust, settings.timeouts.connect)
@@ -124,15 +136,36 @@ export class McpConnection implements OpenConnection {
 
   #servers(settings: McpSettings): Server[] {
     const several = settings.servers.length > 1
-    return settings.servers.map(server => {
-      const shared = { settings: server, upstream: this.#upstream, maxMessage: settings.limits.message }
+    const maxMessage = settings.limits.message
+    return settings.servers.map((server, i) => {
+      const shared = { settings: server, upstream: this.#upstream, maxMessage }
+      const pool = server.command === undefined ? undefined : this.#pool(server, settings)
+      if (pool !== undefined) this.#pools[i] = pool
       return new Server(server, {
-        open: (known, contact) => openHttpLink(shared, known, contact),
+        open: (known, contact) => pool?.open(known, contact) ?? openHttpLink(shared, known, contact),
+        separate: pool !== undefined,
+        ...(pool === undefined ? {} : { close: () => pool.close() }),
         prefix: server.prefix ?? (several ? `${server.name}_` : ''),
         mostItems: settings.limits.catalogue,
         mostLinks: settings.limits.sessions,
         idleMs: settings.timeouts.session,
       })
+    })
+  }
+
+  #pool(settings: ServerSettings, { limits, timeouts }: McpSettings): StdioPool {
+    const gateway = this.#gateway
+    const of = { connection: this.connection.name, server: settings.name }
+    return new StdioPool({
+      settings,
+      maxMessage: limits.message,
+      answerMs: timeouts.headers,
+      onStderr: (line, secrets) => {
+        const lease = { secrets, [Symbol.asyncDispose]: async () => undefined }
+        const masker = gateway.masker(['secrets', 'personal'], this.connection, lease)
+        logger.info('a server said', { ...of, line: masker.json(line) })
+      },
+      onEnd: why => logger.warn('a server’s process has ended', { ...of, why }),
     })
   }
 

@@ -24,6 +24,7 @@ import { type Asked, type McpAction, substance } from './action.ts'
 import { writeJson, writeMessage } from './codec.ts'
 import { ContentMask } from './content-mask.ts'
 import type { Answer } from './downstream.ts'
+import { credentialRefused } from './link.ts'
 import { Feed, type FeedEvent, type Outcome } from './feed.ts'
 import { faulted } from './refusal.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
@@ -132,17 +133,22 @@ export class McpExchange implements Exchange {
     const params = this.#masked(asked.params)
     this.#startedAt = performance.now()
     let started = false
+    const outcome = work({
+      secrets: lease.secrets,
+      signal: this.signal,
+      params,
+      starting() {
+        if (!started) starting()
+        started = true
+      },
+      notify: message => this.#feed.notify(message),
+      ask: async request => this.#masked(await this.#feed.ask(request)),
+    })
     this.#feed.end(
-      work({
-        secrets: lease.secrets,
-        signal: this.signal,
-        params,
-        starting() {
-          if (!started) starting()
-          started = true
-        },
-        notify: message => this.#feed.notify(message),
-        ask: async request => this.#masked(await this.#feed.ask(request)),
+      outcome.catch((error: unknown) => {
+        // What was issued for this upstream is of no use there: the next lease gets another.
+        if (error instanceof GatewayError && error.cause === credentialRefused) lease.refused?.()
+        throw error
       }),
     )
     return new McpReply(masker => {
@@ -191,9 +197,10 @@ export class McpExchange implements Exchange {
     try {
       return await this.#feed.next()
     } catch (error) {
-      // A refusal in the protocol's own form is told as it is; the path sees a fault.
+      // A refusal in the protocol's own form is told as it is; the path sees whose fault it was.
       if (!(error instanceof RpcError)) throw error
-      throw new GatewayError('upstream-invalid', { detail: error.message, cause: error })
+      const code = error.code === codes.internal ? 'upstream-invalid' : 'invalid-request'
+      throw new GatewayError(code, { detail: error.message, cause: error })
     }
   }
 

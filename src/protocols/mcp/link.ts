@@ -28,6 +28,9 @@ export interface LinkCall {
   onRequest(request: Pick<RpcRequest, 'method' | 'params'>): Promise<Fields>
 }
 
+/** The cause of the fault where a server took the gateway's credential for no good. */
+export const credentialRefused = Symbol('credential refused')
+
 export interface Link {
   readonly era: Era
   readonly facts: ServerFacts

@@ -58,5 +58,6 @@ export function ownMeaning(method: string, known = true, risk: Risk = 'read'): M
 }
 
 export function addressOf({ settings }: Server): string {
-  return settings.url
+  // A process is known by all that says what runs, so that an approval is for this program with these arguments.
+  return settings.url ?? [settings.command, ...settings.args].map(each => JSON.stringify(each)).join(' ')
 }

@@ -351,12 +351,12 @@ export class Requests {
           outcome,
           asked.method.startsWith('tools/') || mrtrMethods.has(asked.method) ? settings.injection : 'off',
         ),
-      onHeld: () => this.#holds.enter(caller),
+      onHeld: () => this.#holds.enter(caller, subjectKey(caller.session.subject)),
     })
   }
 
-  #patience({ asked }: Caller): Patience {
-    return { holdMs: this.#holds.holdMs(asked.client.era), then: 'resubmit' }
+  #patience({ asked, session }: Caller): Patience {
+    return { holdMs: this.#holds.holdMs(asked.client.era, subjectKey(session.subject)), then: 'resubmit' }
   }
 
   /** What a client hears that may not, or must wait: a round more where it can come back by itself. */

@@ -14,6 +14,8 @@ export type Contact = Pick<
 > & {
   /** Whose conversation it is: a session of a 2025-era client, or an identity. */
   readonly key: string
+  /** The identity, which several conversations may be of. */
+  readonly principal: string
 }
 
 export type OpenLink = (known: Era | 'auto', contact: Contact) => Promise<Link>
@@ -37,6 +39,10 @@ export interface ServerOptions {
   readonly mostItems: number
   readonly mostLinks: number
   readonly idleMs: number
+  /** Each conversation is its contact's own, in either era. */
+  readonly separate: boolean
+  /** Called when the server is given up, after its conversations. */
+  readonly close?: () => Promise<void>
 }
 
 export class Server {
@@ -103,7 +109,7 @@ export class Server {
 
   /** One for everybody once the server is known to answer this era in that of 2026. */
   #keyOf(key: string, era: Era): string {
-    return this.#spoken.get(era) === 'modern' ? '' : key
+    return !this.#options.separate && this.#spoken.get(era) === 'modern' ? '' : key
   }
 
   /** What was listed in this conversation, at most `maxAgeMs` ago. */
@@ -145,7 +151,10 @@ export class Server {
   async close(): Promise<void> {
     const all = [...this.#links.values()]
     this.#links.clear()
-    await Promise.all(all.map(each => each.opening.then(link => link.close()).catch(() => undefined)))
+    await Promise.all([
+      ...all.map(each => each.opening.then(link => link.close()).catch(() => undefined)),
+      this.#options.close?.(),
+    ])
   }
 
   async #read(link: Link, kind: Kind, contact: Contact): Promise<Items> {

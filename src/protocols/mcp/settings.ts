@@ -48,12 +48,65 @@ const serverName = z
   .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'kebab-case, at most 32 characters')
   .describe('How entries, pins and conditions call it')
 
-const remote = z.strictObject({
+const process = z
+  .strictObject({
+    per: z
+      .enum(['identity', 'gateway'])
+      .default('identity')
+      .describe(
+        'Who shares a process: the sessions of one identity, or everybody. Whoever is lent other secrets never does',
+      ),
+    most: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(16)
+      .describe('Most processes at once; an idle one ends for the next'),
+    calls: z.int().min(1).max(10_000).default(64).describe('Most calls that one process has at once'),
+    start: duration().prefault('30s').describe('From its start to the end of the handshake'),
+    idle: duration().prefault('10m').describe('A process that nobody uses for this long is stopped'),
+    memory: byteSize()
+      .prefault('1GiB')
+      .describe('Private memory of each of its processes, kept by the kernel (RLIMIT_DATA); 0 for no limit'),
+    cpu_time: duration()
+      .prefault('0s')
+      .describe('Processor time of each of its processes, kept by the kernel (RLIMIT_CPU); 0 for no limit'),
+  })
+  .prefault({})
+  .describe('For a `command`: how its processes are run')
+
+const variable = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'letters, digits, `_`')
+  .refine(name => !/^(?:LD_|DYLD_)/.test(name), 'not a variable of the loader')
+
+const behind = z.strictObject({
   name: serverName,
   url: z
     .string()
     .refine(isEndpoint, 'write an http or https URL without credentials or fragment')
-    .describe('Its MCP endpoint (Streamable HTTP)'),
+    .optional()
+    .describe('Its MCP endpoint (Streamable HTTP); in its place `command`'),
+  command: z
+    .string()
+    .min(1)
+    .max(4096)
+    .refine(text => !text.includes('\0'), 'holds a NUL')
+    .optional()
+    .describe('A program that speaks MCP over its standard input and output; started at the first call'),
+  args: z
+    .array(z.string().max(4096))
+    .max(100)
+    .default([])
+    .describe('Its arguments. Others on this machine can read them: secrets belong into `env`'),
+  env: z
+    .record(variable, template)
+    .default({})
+    .describe(
+      'Its environment, with secrets that no client sees. Of the gateway’s own it sees `PATH`, the locale and `TMPDIR` alone',
+    ),
+  cwd: z.string().max(4096).optional().describe('Its working directory; default the gateway’s'),
+  process,
   headers: z
     .array(z.strictObject({ header: z.string(), value: template }))
     .default([])
@@ -69,7 +122,7 @@ const remote = z.strictObject({
 export const mcpSettings = z
   .strictObject({
     servers: z
-      .array(remote)
+      .array(behind)
       .min(1)
       .max(64)
       .describe('The servers behind this connection; clients see them as one'),
@@ -126,6 +179,12 @@ export const mcpSettings = z
         rounds: z.int().min(0).max(9).default(8).describe('Further rounds that it is asked to come back for'),
         legacy: duration().prefault('50s').describe('A 2025-era client that waits for a person'),
         calls: z.int().min(0).max(100_000).default(10_000).describe('Most calls held at once'),
+        per_client: z
+          .int()
+          .min(0)
+          .max(100_000)
+          .default(100)
+          .describe('Most calls of one identity held at once; the next is told at once to come again'),
       })
       .prefault({})
       .describe('How long a call that waits for a person is held before the client is told to come again'),
@@ -157,10 +216,19 @@ export const mcpSettings = z
         context.addIssue({ code: 'custom', path: ['servers', i, 'name'], message: 'used already' })
       seen.add(name)
     })
+    settings.servers.forEach(({ url, command }, i) => {
+      if ((url === undefined) === (command === undefined))
+        context.addIssue({
+          code: 'custom',
+          path: ['servers', i],
+          message: 'write `url` or `command`, one of them',
+        })
+    })
   })
 
 export type McpSettings = z.output<typeof mcpSettings>
 export type ServerSettings = McpSettings['servers'][number]
+export type ProcessSettings = ServerSettings['process']
 
 function isEndpoint(url: string): boolean {
   try {

@@ -4,19 +4,12 @@ import { type UpstreamBase, upstreamBase } from '../http/flavour.ts'
 import { fillTemplate } from '../http/inject.ts'
 import { Call, type Upstream } from '../http/upstream.ts'
 import { encodeHeaderValue, readMessage, writeMessage } from './codec.ts'
-import type { Link, LinkCall, ServerFacts } from './link.ts'
-import {
-  codes,
-  fieldsOf,
-  isFields,
-  type RpcMessage,
-  type RpcRequest,
-  type RpcResponse,
-  textOf,
-} from './rpc.ts'
+import { discovered, greeted, handshakeParams, invalid, paramsFor } from './handshake.ts'
+import { credentialRefused, type Link, type LinkCall, type ServerFacts } from './link.ts'
+import { codes, fieldsOf, type RpcMessage, type RpcRequest, type RpcResponse } from './rpc.ts'
 import type { ServerSettings } from './settings.ts'
 import { type SseEvent, SseReader } from './sse.ts'
-import { type Era, latestLegacy, legacyVersions, metaKeys, modernVersion } from './versions.ts'
+import { type Era, latestLegacy, modernVersion } from './versions.ts'
 
 /** What the links of one server share. */
 export interface HttpServer {
@@ -66,7 +59,7 @@ class HttpLink implements Link {
 
   constructor(server: HttpServer) {
     this.#server = server
-    const url = new URL(server.settings.url)
+    const url = new URL(server.settings.url ?? '')
     this.#path = url.pathname + url.search
     url.search = ''
     this.#base = upstreamBase(url.href)
@@ -81,20 +74,9 @@ class HttpLink implements Link {
       if (error instanceof NoAnswer) return false
       throw error
     }
-    const { result, error } = answer
-    if (isFields(result) && Array.isArray(result['supportedVersions'])) {
-      if (!(result['supportedVersions'] as unknown[]).includes(modernVersion)) return false
-      const meta = fieldsOf(result['_meta'])
-      const info = meta[metaKeys.serverInfo] ?? result['serverInfo']
-      this.facts = {
-        capabilities: fieldsOf(result['capabilities']),
-        info: isFields(info) ? info : undefined,
-        instructions: textOf(result['instructions']),
-        version: modernVersion,
-      }
-      return true
-    }
-    return error?.code === codes.headerMismatch || error?.code === codes.missingCapability
+    const found = discovered(answer)
+    if (found !== undefined && found !== 'unsaid') this.facts = found
+    return found !== undefined
   }
 
   async initialize(contact: Contact): Promise<void> {
@@ -105,23 +87,9 @@ class HttpLink implements Link {
       ...silent,
       ...contact,
       method: 'initialize',
-      params: {
-        protocolVersion: latestLegacy,
-        capabilities: client.capabilities,
-        clientInfo: client.info ?? { name: 'sallyport', version: '0' },
-      },
+      params: handshakeParams(client),
     })
-    const { result, error } = answer
-    if (result === undefined) throw invalid(`the handshake was refused (${error?.code ?? 'no result'})`)
-    const version = textOf(result['protocolVersion'])
-    if (version === undefined || !legacyVersions.includes(version))
-      throw invalid('a version that is not spoken')
-    this.facts = {
-      capabilities: fieldsOf(result['capabilities']),
-      info: isFields(result['serverInfo']) ? result['serverInfo'] : undefined,
-      instructions: textOf(result['instructions']),
-      version,
-    }
+    this.facts = greeted(answer)
     await this.notify({ ...contact, method: 'notifications/initialized', params: {} })
   }
 
@@ -169,7 +137,12 @@ class HttpLink implements Link {
   async #send(call: LinkCall): Promise<RpcResponse> {
     const id = ++this.#ids
     const token = fieldsOf(call.params['_meta'])['progressToken']
-    const message: RpcRequest = { kind: 'request', id, method: call.method, params: this.#params(call, id) }
+    const message: RpcRequest = {
+      kind: 'request',
+      id,
+      method: call.method,
+      params: paramsFor(call, this.era, id),
+    }
     const routed: LinkCall = {
       ...call,
       onNotification: each =>
@@ -201,6 +174,7 @@ class HttpLink implements Link {
       request.cancel(gone)
       throw new GatewayError('upstream-invalid', {
         detail: `the server refused the gateway's credential (${request.status})`,
+        ...(request.status === 401 ? { cause: credentialRefused } : {}),
       })
     }
     this.#session ??= call.method === 'initialize' ? headerOf(request, 'mcp-session-id') : undefined
@@ -294,22 +268,6 @@ class HttpLink implements Link {
     return answer
   }
 
-  #params(call: LinkCall, id: number): RpcRequest['params'] {
-    const given = fieldsOf(call.params['_meta'])
-    const meta: Record<string, unknown> = {}
-    for (const [key, value] of Object.entries(given)) if (!reserved.has(key)) meta[key] = value
-    if ('progressToken' in meta) meta['progressToken'] = id
-    if (this.era === 'modern') {
-      meta[metaKeys.version] = modernVersion
-      meta[metaKeys.capabilities] = call.client.capabilities
-      if (call.client.info !== undefined) meta[metaKeys.clientInfo] = call.client.info
-      const level = given[metaKeys.logLevel]
-      if (level !== undefined) meta[metaKeys.logLevel] = level
-    }
-    const { _meta, ...params } = call.params
-    return Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
-  }
-
   async #post(text: string, call: LinkCall): Promise<Call> {
     const headers = [
       ...this.#headers(call),
@@ -372,7 +330,6 @@ class HttpLink implements Link {
 /** The server was reached and gave no JSON-RPC answer. */
 class NoAnswer extends Error {}
 
-const reserved: ReadonlySet<string> = new Set(Object.values(metaKeys))
 const gone = new GatewayError('client-gone')
 
 const silent = {
@@ -413,10 +370,6 @@ function codeOf(error: unknown): number {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message.slice(0, 500) : 'refused'
-}
-
-function invalid(detail: string): GatewayError {
-  return new GatewayError('upstream-invalid', { detail })
 }
 
 function reasonOf(signal: AbortSignal): GatewayError {

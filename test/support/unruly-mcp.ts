@@ -1,0 +1,62 @@
+/**
+ * A server over standard input and output that misbehaves as its tools are called. It speaks the 2025 era by hand.
+ *   unruly-mcp.ts [file]    where to write its process id, and what it was asked to end by
+ */
+import { appendFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+const [, , diary] = process.argv
+const note = (line: string): void => {
+  if (diary !== undefined) appendFileSync(diary, `${line}\n`)
+}
+note(`pid ${process.pid}`)
+const send = (message: object): void =>
+  void process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
+const text = (id: unknown, said: string): void =>
+  send({ id, result: { content: [{ type: 'text', text: said }] } })
+
+const tools: Record<string, (id: unknown) => void> = {
+  read_environment: id => text(id, JSON.stringify(process.env)),
+  read_pid: id => text(id, String(process.pid)),
+  crash: () => process.exit(3),
+  be_silent: () => undefined,
+  flood: () => {
+    const more = (): void => {
+      while (process.stdout.write('x'.repeat(65_536)));
+      process.stdout.once('drain', more)
+    }
+    more()
+  },
+  babble: id => {
+    process.stdout.write('Loading...\n{"half": \n\n[1,2]\n')
+    process.stderr.write(`the key is ${process.env['UNRULY_KEY']}\n`)
+    text(id, 'done')
+  },
+  talk_on: () => {
+    for (let i = 0; i < 200; i++) process.stdout.write(`not a message ${i}\n`)
+  },
+  ignore_sigterm: id => {
+    process.on('SIGTERM', () => note('SIGTERM'))
+    setInterval(() => undefined, 1000)
+    text(id, 'deaf')
+  },
+}
+
+createInterface({ input: process.stdin }).on('line', line => {
+  const { id, method, params } = JSON.parse(line) as {
+    id?: unknown
+    method: string
+    params?: { name?: string; protocolVersion?: string }
+  }
+  if (method === 'initialize') {
+    const { protocolVersion } = params!
+    const serverInfo = { name: 'unruly', version: '1.0.0' }
+    return send({ id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo } })
+  }
+  if (method === 'tools/list') {
+    const listed = Object.keys(tools).map(name => ({ name, inputSchema: { type: 'object' } }))
+    return send({ id, result: { tools: listed } })
+  }
+  if (method === 'tools/call') return tools[params!.name!]!(id)
+  if (id !== undefined) send({ id, error: { code: -32601, message: 'no such method' } })
+})
