@@ -133,7 +133,8 @@ export class Grants {
     const claims = acted
       ? { ...describe(acted), act: { sub: client.id, name: client.name } }
       : { sub: client.id, name: client.name, groups: [...(client.groups ?? [])] }
-    return this.#answer(form, { ...claims, client_id: client.id })
+    const asked = form.get('scope')
+    return this.#answer(form, { ...claims, ...(asked ? { scope: asked } : {}), client_id: client.id })
   }
 
   async #byCode(form: URLSearchParams, client: PracticeClient) {
@@ -188,7 +189,8 @@ export class Grants {
     const nonce = grant.nonce === undefined ? {} : { nonce: grant.nonce }
     const refresh = unguessable()
     this.#refresh.set(refresh, { client: client.id, person: person.sub, scope: grant.scope })
-    const answer = await this.#answer(form, { ...claims, client_id: client.id })
+    const scope = grant.scope === '' ? {} : { scope: grant.scope }
+    const answer = await this.#answer(form, { ...claims, ...scope, client_id: client.id })
     const openid = grant.scope.split(' ').includes('openid')
     return {
       ...answer,

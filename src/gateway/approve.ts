@@ -42,6 +42,7 @@ function denialOf(decision: Decision): Denial {
     reason: decision.reason,
     ...(decision.rule === undefined ? {} : { rule: decision.rule }),
     ...(decision.message === undefined ? {} : { message: decision.message }),
+    ...(decision.scopes === undefined ? {} : { scopes: decision.scopes }),
     ...(decision.retryAfterMs === undefined ? {} : { retryAfterMs: decision.retryAfterMs }),
   }
 }

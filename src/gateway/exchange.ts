@@ -69,6 +69,8 @@ export interface Denial {
   readonly message?: string
   /** Where a person must still decide. */
   readonly approval?: PendingApproval
+  /** Scopes with which a token would be let pass. */
+  readonly scopes?: readonly string[]
   /** Set where a limit refused it: after this many milliseconds the same may pass. */
   readonly retryAfterMs?: number
 }

@@ -101,6 +101,8 @@ export interface Decision {
   readonly approval?: ApprovalTerms
   /** Where a limit denies: after how long the same action may pass, milliseconds. */
   readonly retryAfterMs?: number
+  /** With `insufficient-scope`: what a token must have been given for the rule to allow it. */
+  readonly scopes?: readonly string[]
   /** Conditions that could not be evaluated, and why; they restricted and did not permit. */
   readonly conditionErrors?: readonly { readonly rule: string; readonly error: string }[]
   /** SHA-256 of the policy's canonical form, `sha256:...`. */

@@ -38,6 +38,28 @@ test('an ask needs no allow beside it', () => {
   ])
 })
 
+test('an allow with scopes counts for tokens that list each of them, and else says which are needed', () => {
+  const scoped = { name: 'scoped', effect: 'allow', scopes: ['read', 'write'] }
+  const claims = (given: Record<string, unknown>) => ({ subject: { claims: given } })
+  assert.deepEqual(effectOf([scoped], claims({ scope: 'write openid read' })), [
+    'permit',
+    'rule-allowed',
+    'scoped',
+  ])
+  assert.deepEqual(effectOf([scoped], claims({ scp: ['read', 'write'] }))[0], 'permit')
+  for (const given of [{}, { scope: 'read writes' }, { scp: ['read write'] }, { scope: 7 }]) {
+    const lacking = judge(policyOf(scoped), claims(given))
+    assert.deepEqual([lacking.effect, lacking.reason, lacking.rule], ['deny', 'insufficient-scope', 'scoped'])
+    assert.deepEqual(lacking.scopes, ['read', 'write'])
+  }
+  assert.deepEqual(effectOf([scoped, allowAll]), ['permit', 'rule-allowed', 'all'])
+  assert.deepEqual(effectOf([scoped, { name: 'no', effect: 'deny' }]), ['deny', 'rule-denied', 'no'])
+  assert.throws(
+    () => policyOf({ name: 'no', effect: 'deny', scopes: ['x'] }),
+    /only a rule with effect allow/,
+  )
+})
+
 const selections: readonly [string, unknown, Parameters<typeof judge>[1], boolean][] = [
   ['groups', { subjects: { groups: ['s*'] } }, {}, true],
   ['groups', { subjects: { groups: ['S*'] } }, {}, false],

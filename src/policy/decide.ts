@@ -16,7 +16,7 @@ import type { Subject } from '../model/subject.ts'
 import { combineTerms } from './approval-terms.ts'
 import type { Variables } from './cel/condition.ts'
 import type { Policy } from './policy.ts'
-import { conditionHolds, grants, type Rule, type RuleEffect } from './rule.ts'
+import { conditionHolds, grants, hasScopes, type Rule, type RuleEffect } from './rule.ts'
 
 /** One question to the policy. */
 export interface Inquiry {
@@ -36,12 +36,14 @@ export const effects: Readonly<Record<RuleEffect, Effect>> = {
 interface Matches {
   readonly rules: readonly Rule[]
   readonly shadow: readonly Rule[]
+  /** Allows that lack nothing but a scope of the token. */
+  readonly lacking: readonly Rule[]
   readonly errors: readonly { readonly rule: string; readonly error: string }[]
 }
 
 /** Decides among the candidates: rules, in file order, that reach the connection, the operation and its risk. */
 export function decide(policy: Policy, candidates: readonly Rule[], inquiry: Inquiry): Decision {
-  const { rules, shadow, errors } = match(candidates, inquiry)
+  const { rules, shadow, lacking, errors } = match(candidates, inquiry)
   const base = {
     matched: rules.map(rule => rule.name),
     shadow: shadow.map(rule => ({ rule: rule.name, effect: effects[rule.effect] })),
@@ -56,6 +58,9 @@ export function decide(policy: Policy, candidates: readonly Rule[], inquiry: Inq
   }
   // The action passes only if some matching rule lets it: for an unknown operation, one that names it.
   if (!rules.some(rule => grants(rule, inquiry.action))) {
+    const [step] = lacking
+    if (step !== undefined)
+      return { ...base, effect: 'deny', ...naming(step, 'insufficient-scope'), scopes: step.scopes }
     return { ...base, effect: 'deny', reason: defaultReason(inquiry.action, errors.length > 0) }
   }
   const asks = rules.filter(rule => rule.effect === 'require_approval')
@@ -85,6 +90,7 @@ function defaultReason(action: Action, erred: boolean): string {
 function match(candidates: readonly Rule[], inquiry: Inquiry): Matches {
   const rules: Rule[] = []
   const shadow: Rule[] = []
+  const lacking: Rule[] = []
   const errors: { rule: string; error: string }[] = []
   let made: Variables | undefined
   const variables = (): Variables => (made ??= variablesOf(inquiry))
@@ -95,9 +101,11 @@ function match(candidates: readonly Rule[], inquiry: Inquiry): Matches {
     if (rule.resources?.(inquiry.action) === false) continue
     const { holds, error } = conditionHolds(rule, variables)
     if (error !== undefined && !rule.shadow) errors.push({ rule: rule.name, error: error.message })
-    if (holds) (rule.shadow ? shadow : rules).push(rule)
+    if (!holds) continue
+    if (hasScopes(rule, inquiry.subject)) (rule.shadow ? shadow : rules).push(rule)
+    else if (!rule.shadow) lacking.push(rule)
   }
-  return { rules, shadow, errors }
+  return { rules, shadow, lacking, errors }
 }
 
 /** What conditions see. Made only when some condition is to be evaluated. */

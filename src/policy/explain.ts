@@ -3,7 +3,7 @@ import { Candidates } from './candidates.ts'
 import { ConditionError } from './cel/values.ts'
 import { decide, type Inquiry, variablesOf } from './decide.ts'
 import type { Policy } from './policy.ts'
-import { grants, type Rule } from './rule.ts'
+import { grants, hasScopes, type Rule } from './rule.ts'
 
 /** How one rule took the question. */
 export interface RuleAccount {
@@ -64,7 +64,8 @@ function firstMiss(rule: Rule, { subject, connection, action }: Inquiry): string
   if (rule.resources?.(action) === false)
     return `resources does not match ${action.resources?.map(([exact]) => exact).join(', ') || 'nothing'}`
   const who = rule.subjects.find(selector => !selector.matches(subject))
-  return who === undefined ? undefined : `${who.name} does not match the subject`
+  if (who !== undefined) return `${who.name} does not match the subject`
+  return hasScopes(rule, subject) ? undefined : `the token lacks a scope of: ${rule.scopes.join(' ')}`
 }
 
 const signs: Readonly<Record<RuleAccount['outcome'], string>> = {

@@ -77,7 +77,7 @@ function hintOf(
 ): boolean | undefined {
   if (reason === 'rule-denied') return rule.name === named ? true : undefined
   if (rule.effect === 'deny') return reason === 'condition-error' ? undefined : false
-  if (reason === 'no-rule-allows' || reason === 'unknown-operation')
+  if (reason === 'no-rule-allows' || reason === 'insufficient-scope' || reason === 'unknown-operation')
     return grants(rule, action) ? false : undefined
   if (effect === 'permit')
     return rule.effect === 'require_approval' ? false : rule.name === named || undefined
@@ -92,6 +92,7 @@ function verdictOf(rule: Rule, inquiry: Inquiry, knowsRequest: boolean): Verdict
     if (key === 'groups' || key === 'claims') needs.add(key)
     else if (!selector.matches(inquiry.subject)) return false
   }
+  if (rule.scopes.length > 0) needs.add('claims')
   if (rule.resources !== undefined) needs.add('request')
   const { condition } = rule
   const unrecorded = condition?.unrecorded.filter(part => !(part === 'request' && knowsRequest)) ?? []

@@ -35,6 +35,8 @@ export interface Rule {
   readonly risks: ReadonlySet<Risk> | undefined
   readonly resources: ((action: Action) => boolean) | undefined
   readonly condition: Condition | undefined
+  /** Of an allow: what the token must have been given. */
+  readonly scopes: readonly string[]
   /** As written, for people. */
   readonly source: RuleSource
 }
@@ -69,6 +71,7 @@ export function compileRule(source: RuleSource): Rule | readonly RuleIssue[] {
     resources: resourceSelector(source),
     risks: source.risks === undefined ? undefined : new Set(source.risks),
     condition,
+    scopes: source.scopes ?? [],
     source,
     ...(message === undefined ? {} : { message }),
     ...(record === undefined ? {} : { record: recordOf(record) }),
@@ -139,6 +142,8 @@ function issuesOf(source: RuleSource): RuleIssue[] {
   if (effect === 'deny' && limit !== undefined) issue(['rate_limit'], 'a rule that denies has no limit')
   if (effect === 'deny' && source.record_before === true)
     issue(['record_before'], 'what a rule denies changes nothing')
+  if (effect !== 'allow' && source.scopes !== undefined)
+    issue(['scopes'], 'only a rule with effect allow has it')
   if (effect === 'deny' && unknown) issue(['unknown'], 'a deny reaches unknown operations anyway')
   if (limit !== undefined && shadow) issue(['rate_limit'], 'a shadow rule has no effect, so no limit')
   if (limit !== undefined && limit.window < 1)
@@ -215,6 +220,17 @@ export function conditionHolds(
   const result = rule.condition.evaluate(variables())
   if (result instanceof ConditionError) return { holds: rule.effect !== 'allow', error: result }
   return result ? holding : failing
+}
+
+/** Whether the token lists every scope of the rule (RFC 8693 section 4.2; `scp` is what some issuers call it). */
+export function hasScopes({ scopes }: Pick<Rule, 'scopes'>, { claims }: Pick<Subject, 'claims'>): boolean {
+  if (scopes.length === 0) return true
+  const given = new Set(['scope', 'scp'].flatMap(name => listed(claims[name])))
+  return scopes.every(scope => given.has(scope))
+}
+
+function listed(claim: unknown): unknown[] {
+  return typeof claim === 'string' ? claim.split(' ') : Array.isArray(claim) ? claim : []
 }
 
 const holding = { holds: true } as const

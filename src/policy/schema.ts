@@ -165,6 +165,15 @@ export const ruleSchema = z.strictObject({
       'Lets the patterns of this rule reach operations that no catalogue knows. An allow still has to name them: in ' +
         'full (then `unknown` is not needed), or up to a `*` that follows a method and the start of a path',
     ),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/, 'a scope has no spaces or quotes'))
+    .min(1)
+    .max(32)
+    .optional()
+    .describe(
+      'An allow counts only for a token whose `scope` or `scp` lists each of these. Where nothing else allows it, the ' +
+        'client is told which to ask its issuer for (`insufficient-scope`)',
+    ),
   message: z.string().max(1000).optional().describe('What the client is told when this rule decides'),
   shadow: z.boolean().default(false).describe('Only notes in the entry what it would have done'),
   mask: z.array(z.string()).max(100).default([]).describe('Mask profiles to apply to what comes back'),

@@ -24,7 +24,7 @@ import { rewriteLocation } from './location.ts'
 import { bothMaskers, mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { once, recordedRequest } from './masks.ts'
 import { type Mirror, mirror } from './mirror.ts'
-import { addressesOf, type ExchangeParts, outgoingHead } from './outgoing.ts'
+import { addressesOf, type ExchangeParts, metadataOf, outgoingHead } from './outgoing.ts'
 import { previewAction } from './preview.ts'
 import { approvalStatus, denied, endsConnection, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
@@ -132,8 +132,11 @@ export class HttpExchange implements Exchange {
     const { downstream, flavour, followed } = this.#parts
     const instance = entry.id
     const { approval } = denial
-    if (approval === undefined)
-      return sendRefused(downstream, denied(denial, { instance, flavour, followed }), this.#mustClose())
+    if (approval === undefined) {
+      const metadata = metadataOf(this.#parts)
+      const refused = denied(denial, { instance, flavour, followed, metadata })
+      return sendRefused(downstream, refused, this.#mustClose())
+    }
     const { path, url } = approvalAddress(this.#parts, approval.id)
     const refused =
       approval.then === 'poll' && (await this.#keep(approval.id))

@@ -54,6 +54,11 @@ export function outgoingHead(
   return { path: query.length === 0 ? path : `${path}?${query.join('&')}`, headers }
 }
 
+/** Where a client learns who gives it tokens for this connection (RFC 9728). */
+export function metadataOf({ gateway, connection }: ExchangeParts): string | undefined {
+  return gateway.resourceMetadata?.(`/c/${connection.name}`)
+}
+
 /** Between which addresses an answer's locations are translated. */
 export function addressesOf(parts: ExchangeParts): Addresses {
   const { flavour, operation, base, head, downstream } = parts

@@ -24,12 +24,14 @@ export interface Telling {
   readonly instance?: string
   /** Where the client can follow its approval. */
   readonly url?: string
+  /** Where the client learns who gives it tokens (RFC 9728). */
+  readonly metadata?: string | undefined
   /** Told at the address of an approval: what is used up is gone from there. */
   readonly followed?: boolean
 }
 
 /** How a policy denial, a rate limit or a wait for people is told. */
-export function denied(denial: Denial, { flavour, instance, url, followed }: Telling): Refused {
+export function denied(denial: Denial, { flavour, instance, url, followed, metadata }: Telling): Refused {
   const { approval } = denial
   const code: ErrorCode = approval === undefined ? codeOf(denial) : 'approval-pending'
   const later = approval?.then === 'retry-later'
@@ -38,6 +40,7 @@ export function denied(denial: Denial, { flavour, instance, url, followed }: Tel
   const used = followed === true && denial.reason === 'approval-used'
   const status = later ? 429 : used ? 410 : errorKinds[code].status
   const headers = seconds === undefined ? [] : ['Retry-After', String(seconds)]
+  if (denial.scopes !== undefined) headers.push('WWW-Authenticate', stepUp(denial.scopes, metadata))
   // Clients that wait for a quota to refill read this name, in seconds, rather than Retry-After.
   if (status === 429 && seconds !== undefined) headers.push('X-RateLimit-Reset', String(seconds))
   if (later) headers.push('X-RateLimit-Limit', '1', 'X-RateLimit-Remaining', '0')
@@ -122,6 +125,14 @@ export function faulted(
     },
     { flavour, headers },
   )
+}
+
+/** With a token of these scopes it would be let pass (RFC 6750 section 3.1). */
+export function stepUp(scopes: readonly string[], metadata: string | undefined): string {
+  return wwwAuthenticate('sallyport', 'insufficient_scope', {
+    scope: scopes.join(' '),
+    ...(metadata === undefined ? {} : { resource_metadata: metadata }),
+  })
 }
 
 /** 401: says that a credential is needed, and nothing of why the one given was not taken (RFC 6750 section 3). */

@@ -15,7 +15,7 @@ import type { HttpAction } from './action.ts'
 import { approvalAddress } from './follow.ts'
 import { bothMaskers, mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { once, recordedRequest } from './masks.ts'
-import { type ExchangeParts, outgoingHead } from './outgoing.ts'
+import { type ExchangeParts, metadataOf, outgoingHead } from './outgoing.ts'
 import { denied, faulted, sendRefused } from './refusal.ts'
 import { upstreamFault } from './upstream.ts'
 
@@ -164,7 +164,8 @@ export class WebSocketExchange implements Exchange {
     const { flavour, downstream } = this.#parts
     const { approval } = denial
     const where = approval === undefined ? {} : { url: approvalAddress(this.#parts, approval.id).url }
-    sendRefused(downstream, denied(denial, { instance: entry.id, flavour, ...where }), true)
+    const metadata = metadataOf(this.#parts)
+    sendRefused(downstream, denied(denial, { instance: entry.id, flavour, metadata, ...where }), true)
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {

@@ -310,7 +310,11 @@ export class McpConnection implements OpenConnection {
       ...(session === undefined ? {} : { session: session.session.id }),
     }
     const caller: Caller = {
-      session: session?.session ?? (await this.#resume(arrival)),
+      // Who is judged and recorded is who asks now: a newer token may bring other groups and scopes.
+      session:
+        session === undefined
+          ? await this.#resume(arrival)
+          : { ...session.session, subject: arrival.subject },
       asked,
       headers: arrival.headers,
       answer: this.#answer(arrival.downstream, arrival.head, { session }),

@@ -71,8 +71,8 @@ export class Answer {
     if (!this.downstream.write(Buffer.from(sseEvent(text)))) await this.downstream.drained()
   }
 
-  /** The answer, and the end. `status` holds where nothing was sent yet. */
-  finish(text: string, status = 200): void {
+  /** The answer, and the end. `status` and `headers` (flat) hold where nothing was sent yet. */
+  finish(text: string, status = 200, headers: readonly string[] = []): void {
     this.#stop()
     if (this.#ended || this.downstream.gone) return
     this.#ended = true
@@ -86,6 +86,7 @@ export class Answer {
       'Cache-Control',
       'no-store',
       ...this.#headers,
+      ...headers,
     ])
     this.downstream.end(body)
   }

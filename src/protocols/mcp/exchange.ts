@@ -20,6 +20,7 @@ import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Frame, Recorder } from '../../recording/recorder.ts'
 import { bothMaskers, mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
+import { stepUp } from '../http/refusal.ts'
 import { type Asked, type McpAction, substance } from './action.ts'
 import { writeJson, writeMessage } from './codec.ts'
 import { ContentMask } from './content-mask.ts'
@@ -46,6 +47,8 @@ export interface ExchangeParts {
   readonly connection: Connection
   readonly action: McpAction
   readonly asked: Asked
+  /** Where the client learns who gives it tokens (RFC 9728). */
+  readonly metadata: string | undefined
   /** Absent for what the gateway asks by itself. */
   readonly answer: Answer | undefined
   /** Does what was asked. */
@@ -171,7 +174,11 @@ export class McpExchange implements Exchange {
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
     this.#endHold()
-    this.#finish(this.#parts.refusal(denial, entry))
+    const outcome = this.#parts.refusal(denial, entry)
+    if (denial.scopes === undefined) return this.#finish(outcome)
+    this.outcome = outcome
+    const challenge = stepUp(denial.scopes, this.#parts.metadata)
+    this.#parts.answer?.finish(this.#textOf(outcome), 403, ['WWW-Authenticate', challenge])
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {

@@ -48,6 +48,8 @@ export function isVisible(
     if (offered.item.mirrored === undefined || !parts.pins.accepts(offered)) return false
   }
   const decision = foreseen(parts, caller, itemMeaning(kind, offered))
+  // Who may have it with another token is shown it, so as to ask for that token.
+  if (decision.reason === 'insufficient-scope') return true
   return decision.effect !== 'deny' || (decision.conditionErrors ?? []).length > 0
 }
 

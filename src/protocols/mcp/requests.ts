@@ -336,6 +336,7 @@ export class Requests {
       gateway,
       connection,
       asked,
+      metadata: gateway.resourceMetadata?.(`/c/${connection.name}`),
       answer,
       action: new McpAction(asked, task.meaning),
       work: task.work,

@@ -30,10 +30,11 @@ export function withDecision(gateway: Gateway, change: (decision: Decision) => D
 
 /** Where no rule says anything, it is permitted; a rule that denies or asks stands, and so does a limit. */
 export function impliedPermit(decision: Decision): Decision {
-  const silent = decision.rule === undefined && decision.retryAfterMs === undefined
-  return decision.effect === 'deny' && silent
-    ? { ...decision, effect: 'permit', reason: 'implied' }
-    : decision
+  const unsaid = decision.rule === undefined || decision.reason === 'insufficient-scope'
+  const silent = unsaid && decision.retryAfterMs === undefined
+  if (decision.effect !== 'deny' || !silent) return decision
+  const { rule: _, message: __, scopes: ___, ...rest } = decision
+  return { ...rest, effect: 'permit', reason: 'implied' }
 }
 
 /** What a person has approved and what has begun goes on: the server only asked for more. */
@@ -45,6 +46,6 @@ export function continued(decision: Decision): Decision {
 
 export function quarantined(decision: Decision): Decision {
   if (decision.effect === 'deny') return decision
-  const { approval: _, message: __, rule: ___, ...rest } = decision
+  const { approval: _, message: __, rule: ___, scopes: ____, ...rest } = decision
   return { ...rest, effect: 'deny', reason: 'tool-quarantined' }
 }
