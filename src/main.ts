@@ -205,6 +205,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => signIn.close())
   const issuers = new IssuerKeys({ clock: systemClock, base })
   const kept = {
+    carried: await loadSealingKey(join(directory, 'keys'), 'carried-state'),
     audit,
     sessions,
     recordings,

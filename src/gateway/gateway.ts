@@ -31,6 +31,11 @@ export interface Gateway {
   readonly approvals: ApprovalStep
   /** Absent where nobody keeps calls: then a client sends the same request again. */
   readonly deferrals?: Deferrals
+  /**
+   * 32 bytes for what clients carry for a protocol between requests; the same for the same purpose after a restart.
+   * Absent: such a key ends with the process.
+   */
+  carryKey?(purpose: string): Buffer
   /** Absent where nobody keeps what upstreams offer: then it is taken as it comes. */
   readonly pins?: Pins
   /** Where a client without a good token learns who gives it one for this path of the gateway (RFC 9728). */

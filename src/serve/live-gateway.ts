@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { hkdfSync } from 'node:crypto'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { ConnectionHealthFacts } from '../api/services.ts'
 import type { Approvals } from '../approvals/approvals.ts'
@@ -67,6 +68,8 @@ export interface LiveGatewayParts {
   readonly breakGlass: BreakGlass
   readonly deferrals: Deferrals
   readonly pins: Pins
+  /** From which the keys of what clients carry are derived. */
+  readonly carried: Buffer
   readonly tokens: GatewayTokens
   /** Recognizes terminals that people let in. */
   readonly terminals: IdentityProvider
@@ -193,6 +196,10 @@ export class LiveGateway implements Gateway {
 
   get signInRules(): SignInRules {
     return this.#rules.signIn
+  }
+
+  carryKey(purpose: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#parts.carried, '', purpose, 32))
   }
 
   resourceMetadata(path: string): string {

@@ -56,8 +56,9 @@ class SignsIn implements OAuthClientProvider {
   }
 
   /** SDK 1 would rather refresh than ask for more, and so never gets more. */
-  saveTokens({ refresh_token: _, ...tokens }: Parameters<OAuthClientProvider['saveTokens']>[0]): void {
-    this.#tokens = tokens
+  saveTokens(tokens: Parameters<OAuthClientProvider['saveTokens']>[0]): void {
+    const { refresh_token: _, ...kept } = tokens
+    this.#tokens = kept
   }
 
   saveDiscoveryState(state: OAuthDiscoveryState): void {

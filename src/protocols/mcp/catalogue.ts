@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { canonicalJson } from '../../audit/canonical-json.ts'
 import type { MirroredArgument } from './envelope.ts'
 import { writeJson } from './codec.ts'
+import { isVisibleName } from './visible-text.ts'
 import { type Fields, fieldsOf, isFields, textOf } from './rpc.ts'
 
 export type Kind = 'tools' | 'prompts' | 'resources' | 'templates'
@@ -52,6 +53,7 @@ export function itemsOf(kind: Kind, listed: readonly unknown[]): Items {
     const key = textOf(each[member])
     if (key === undefined || key === '' || key.length > 4096 || items.has(key)) continue
     if (kind === 'tools' && !/^[\x21-\x7e]{1,128}$/.test(key)) continue
+    if (!isVisibleName(key)) continue
     items.set(key, { key, definition: each, pin: pinOf(each), mirrored: mirroredOf(each) })
   }
   return items

@@ -1,7 +1,7 @@
 /**
  * Bytes to messages and back, pure. A message is decoded once: what policy judges is the value that is written again
  * for the other side, so no second parser sees something else. Integers that a double can't hold stay exact, as
- * bigints; a document that repeats a key is no message at all.
+ * bigints; a document that repeats a key, or has a number beyond all doubles, is no message at all.
  */
 import { readJson } from '../http/json.ts'
 import { codes, isFields, RpcError, type RequestId, type RpcMessage } from './rpc.ts'
@@ -9,6 +9,8 @@ import { codes, isFields, RpcError, type RequestId, type RpcMessage } from './rp
 /** A run of digits that may be more than a double holds. */
 const longDigits = /[0-9]{16}/
 const integer = /^-?[0-9]+$/
+/** An exponent that may be more than a double holds. */
+const longExponent = /[0-9][eE]\+?0*[0-9]{3}/
 
 /** Of ES2026 and in V8 already, while the type declarations lack it. */
 const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
@@ -20,18 +22,28 @@ const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown
  */
 export function readMessage(bytes: Buffer): RpcMessage {
   const read = readJson(bytes)
-  if (read === undefined) throw new RpcError(codes.parse, 'Parse error: not JSON, or JSON that repeats a key')
-  return messageOf(exact(bytes, read.value))
+  const value = read === undefined ? undefined : exact(bytes, read.value)
+  if (value === undefined)
+    throw new RpcError(
+      codes.parse,
+      'Parse error: not JSON, or JSON that repeats a key or has no exact meaning',
+    )
+  return messageOf(value)
 }
 
+/** Undefined for a number that JSON can write and nothing here can hold: it would go on as another value. */
 function exact(bytes: Buffer, value: unknown): unknown {
   const text = bytes.toString('utf8')
-  if (!longDigits.test(text)) return value
-  return JSON.parse(text, (_key, each: unknown, context?: { source?: string }) => {
+  if (!longDigits.test(text) && !longExponent.test(text)) return value
+  let lost = false
+  const found = JSON.parse(text, (_key, each: unknown, context?: { source?: string }) => {
     const source = context?.source
     if (typeof each !== 'number' || Number.isSafeInteger(each) || source === undefined) return each
-    return integer.test(source) ? BigInt(source) : each
+    if (integer.test(source)) return BigInt(source)
+    lost ||= !Number.isFinite(each)
+    return each
   }) as unknown
+  return lost ? undefined : found
 }
 
 function messageOf(value: unknown): RpcMessage {

@@ -80,8 +80,9 @@ export class McpConnection implements OpenConnection {
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.#gateway = gateway
     const virtual = new VirtualServer(this.#servers(settings))
+    const states = new SealedStates(gateway.carryKey?.(`mcp ${connection.name}`))
     const pins = new ConnectionPins(gateway.pins, connection.name, settings.pins)
-    this.#parts = { gateway, connection, settings, virtual, states: new SealedStates(), pins }
+    this.#parts = { gateway, connection, settings, virtual, states, pins }
     this.#requests = new Requests(this.#parts, new Holds(settings.hold))
     this.#sessions = new ClientSessions({
       most: settings.limits.sessions,

@@ -25,6 +25,11 @@ const protocolMembers = new Set([
   'mimeType',
   'role',
 ])
+/** These are words and numbers; whatever else stands under such a name is somebody's data. */
+function carriesProtocol(name: string, value: unknown): boolean {
+  return protocolMembers.has(name) && (typeof value !== 'object' || value === null)
+}
+
 const contentMembers = new Set(['content', 'contents', 'messages'])
 
 /** Masks what passes through it and counts. One for each action. */
@@ -53,12 +58,12 @@ export class ContentMask {
   /** A result, the params of a notification or of a server's request. Throws `mask-unable`. */
   async fields(fields: Fields): Promise<Fields> {
     if (this.#masker.idle) return fields
-    const out: Record<string, unknown> = {}
+    const out = Object.create(null) as Record<string, unknown>
     const structured = fields['structuredContent']
     const masked = structured === undefined ? undefined : this.#masker.json(structured)
     const literal = masked === structured ? [] : changedTexts(structured, masked)
     for (const [name, value] of Object.entries(fields)) {
-      if (protocolMembers.has(name)) out[name] = value
+      if (carriesProtocol(name, value)) out[name] = value
       else if (name === 'structuredContent') out[name] = masked
       else if (contentMembers.has(name)) out[name] = await this.#contents(value, literal)
       else out[name] = this.#masker.json(value)
@@ -76,10 +81,10 @@ export class ContentMask {
 
   async #block(value: unknown, literal: readonly Replacement[], depth: number): Promise<unknown> {
     if (!isFields(value) || depth > 16) return this.#masker.json(value)
-    const out: Record<string, unknown> = {}
+    const out = Object.create(null) as Record<string, unknown>
     const mime = typeof value['mimeType'] === 'string' ? value['mimeType'] : undefined
     for (const [name, each] of Object.entries(value)) {
-      if (protocolMembers.has(name)) out[name] = each
+      if (carriesProtocol(name, each)) out[name] = each
       else if (name === 'text' && typeof each === 'string')
         out[name] = replaced(this.#textOrJson(each), literal)
       else if ((name === 'data' || name === 'blob') && typeof each === 'string')

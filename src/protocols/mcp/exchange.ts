@@ -29,6 +29,7 @@ import { credentialRefused } from './link.ts'
 import { Feed, type FeedEvent, type Outcome } from './feed.ts'
 import { faulted } from './refusal.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
+import { stillFits } from './schema-fit.ts'
 
 /** What the work of a request may use. Everything it hears goes to the client through here. */
 export interface Io {
@@ -55,6 +56,8 @@ export interface ExchangeParts {
   readonly work: (io: Io) => Promise<Outcome>
   /** Mask profiles that the answer gets whatever policy says. */
   readonly mask: readonly string[]
+  /** What a tool promises its structured result to be; absent: nothing. */
+  readonly outputSchema: unknown
   readonly patience: Patience | undefined
   /** Sends a request to a 2025-era client and resolves with its result. */
   readonly askClient: (request: Pick<RpcRequest, 'method' | 'params'>, answer: Answer) => Promise<Fields>
@@ -267,7 +270,13 @@ export class McpExchange implements Exchange {
   }
 
   async #maskedOutcome(outcome: Outcome): Promise<Outcome> {
-    if ('result' in outcome) return { result: await this.#mask!.fields(outcome.result) }
+    if ('result' in outcome) {
+      const masked = await this.#mask!.fields(outcome.result)
+      const { structuredContent: before } = outcome.result
+      const { structuredContent: after } = masked
+      const kept = stillFits(this.#parts.outputSchema, before, after)
+      return { result: kept ? masked : withoutStructure(masked) }
+    }
     const { code, message, data } = outcome.error
     const masked = { code, message: this.#mask!.text(message) }
     return { error: data === undefined ? masked : { ...masked, data: this.#mask!.json(data) } }
@@ -320,6 +329,19 @@ export class McpExchange implements Exchange {
     this.#release?.()
     this.#release = undefined
   }
+}
+
+/**
+ * A client checks the structured form against the tool's schema, which a mask in the place of a number breaks; only an
+ * error may do without that form.
+ */
+function withoutStructure(masked: Fields): Fields {
+  const { structuredContent: _, content, ...rest } = masked
+  const text =
+    'The call was executed. Its structured result is withheld by the gateway: what is masked in it does not fit ' +
+    'the schema of the tool. What follows is its text.'
+  const blocks = Array.isArray(content) ? (content as unknown[]) : []
+  return { ...rest, content: [{ type: 'text', text }, ...blocks], isError: true }
 }
 
 /** What 2026-07-28 wants said in HTTP too; where the answer streams already, its status has gone. */

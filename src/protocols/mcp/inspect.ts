@@ -1,7 +1,7 @@
 /** Looks at an answer's texts for what is addressed to the model. */
 import { findInjection } from '../../guards/injection.ts'
 import type { Outcome } from './feed.ts'
-import { fieldsOf, isFields } from './rpc.ts'
+import { codes, type Fields, fieldsOf, isFields } from './rpc.ts'
 import type { McpSettings } from './settings.ts'
 
 export function inspectOutcome(
@@ -14,12 +14,24 @@ export function inspectOutcome(
   else {
     const { content, contents, messages, structuredContent } = outcome.result
     for (const part of [content, contents, messages, structuredContent]) collect(part, texts, 0)
+    if (texts.length === 0) return { flags: flagsOfLists(outcome.result), outcome }
   }
   if (texts.length === 0) return { flags: [], outcome }
   const flags = findInjection(texts.join('\n'))
   if (flags.length === 0 || mode === 'flag') return { flags, outcome }
   const text = `The answer was withheld by the gateway: it holds text that is addressed to a model (${flags.join(', ')}). The call itself was executed.`
-  return { flags, outcome: { result: { content: [{ type: 'text', text }], isError: true } } }
+  if ('error' in outcome || outcome.result['content'] === undefined)
+    return { flags, outcome: { error: { code: codes.denied, message: text } } }
+  const { resultType } = outcome.result
+  const whole = resultType === undefined ? {} : { resultType }
+  return { flags, outcome: { result: { ...whole, content: [{ type: 'text', text }], isError: true } } }
+}
+
+/** What is offered can steer a model before anything is called. It is marked alone: a person sees what changed. */
+function flagsOfLists({ tools, prompts, resources, resourceTemplates, instructions }: Fields): string[] {
+  const texts: string[] = []
+  for (const part of [tools, prompts, resources, resourceTemplates, instructions]) collect(part, texts, 0)
+  return texts.length === 0 ? [] : findInjection(texts.join('\n'))
 }
 
 const binary = new Set(['data', 'blob', 'mimeType', 'type'])

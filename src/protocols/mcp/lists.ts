@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Decision } from '../../model/decision.ts'
 import { version } from '../../version.ts'
 import { McpAction, type Meaning } from './action.ts'
-import { approvalTools } from './approval-tools.ts'
+import { approvalToolNames, approvalTools } from './approval-tools.ts'
 import { type Kind, listings } from './catalogue.ts'
 import { type Caller, contactOf, type Parts } from './caller.ts'
 import type { Io } from './exchange.ts'
@@ -12,6 +12,7 @@ import { itemMeaning } from './meaning.ts'
 import { codes, type Fields, RpcError } from './rpc.ts'
 import { metaKeys, modernVersions, legacyVersions, negotiated } from './versions.ts'
 import { capabilitiesOf, type Offered, shown } from './virtual-server.ts'
+import { visibleText } from './visible-text.ts'
 
 /** Of one caller, and never of another (server/utilities/caching). */
 const cached = { ttlMs: 0, cacheScope: 'private' }
@@ -28,7 +29,11 @@ export async function listFor(
     throw new RpcError(codes.invalidParams, 'Invalid params: no such cursor')
   const offered = await parts.virtual.list(kind, contactOf(parts, caller, io))
   await parts.pins.see(kind, offered)
-  const visible = offered.filter(each => isVisible(parts, caller, { kind, offered: each }))
+  // Nobody's tool stands for one of the gateway's own, which answers to its name.
+  const own = kind === 'tools' && parts.gateway.deferrals !== undefined ? approvalToolNames : new Set()
+  const visible = offered.filter(
+    each => !own.has(each.name) && isVisible(parts, caller, { kind, offered: each }),
+  )
   const items = visible.map(each => shown(kind, each))
   if (kind === 'tools') items.push(...approvalTools(parts, caller, visible))
   return { result: dressed(caller, { [listings[kind].member]: items }, true) }
@@ -103,7 +108,7 @@ async function whole(parts: Parts, caller: Caller, io: Io) {
   return {
     capabilities: capabilitiesOf(facts),
     info: facts.length === 1 ? (facts[0]!.info ?? own) : own,
-    instructions: settings.instructions ?? (said.length === 0 ? undefined : said.join('\n\n')),
+    instructions: settings.instructions ?? (said.length === 0 ? undefined : visibleText(said.join('\n\n'))),
   }
 }
 

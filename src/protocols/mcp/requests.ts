@@ -44,12 +44,17 @@ const legacyOnly = new Set([
 ])
 const modernOnly = new Set(['server/discover', 'subscriptions/listen'])
 
+/** What they answer tells the model how to use the servers. */
+const describes = new Set(['initialize', 'server/discover'])
+
 /** How an action is performed. */
 interface Task {
   readonly meaning: Meaning
   readonly work: (io: Io) => Promise<Outcome>
   readonly gateway?: Gateway
   readonly mask?: readonly string[]
+  /** What the structured form of the result must be. */
+  readonly outputSchema?: unknown
   readonly round?: number
   /** In place of the denial: what a name gets that this client may not know of. */
   readonly hidden?: (entry: EntryRef) => Outcome
@@ -141,6 +146,7 @@ export class Requests {
     await this.#perform(caller, {
       meaning,
       mask,
+      outputSchema: found.item.definition['outputSchema'],
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
       gateway: this.#gatewayFor(errand, accepted),
       work: io =>
@@ -341,6 +347,7 @@ export class Requests {
       action: new McpAction(asked, task.meaning),
       work: task.work,
       mask: task.mask ?? [],
+      outputSchema: task.outputSchema,
       patience: answer === undefined ? undefined : this.#patience(caller),
       askClient: (request, to) => this.#askClient(caller, request, to),
       refusal: (denial, entry) =>
@@ -350,7 +357,9 @@ export class Requests {
       inspect: outcome =>
         inspectOutcome(
           outcome,
-          asked.method.startsWith('tools/') || mrtrMethods.has(asked.method) ? settings.injection : 'off',
+          mrtrMethods.has(asked.method) || listed[asked.method] !== undefined || describes.has(asked.method)
+            ? settings.injection
+            : 'off',
         ),
       onHeld: () => this.#holds.enter(caller, subjectKey(caller.session.subject)),
     })

@@ -1,7 +1,8 @@
 /**
  * What a client carries for us between two requests, sealed (AES-256-GCM) and bound to who asked and for what: nobody
- * else can use it, on no other request, and not for long. The key lives as long as the process; an approval outlives it
- * all the same, since the identical call finds it again.
+ * else can use it, on no other request, and not for long. The key outlives a restart, so that a client which waits for
+ * a person goes on waiting. What is good once is known to one process alone, and in another it is good for nothing:
+ * then policy is asked again.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { codes, RpcError } from './rpc.ts'
@@ -29,13 +30,22 @@ const ttlMs = 15 * 60_000
 const mostUsed = 100_000
 
 export class SealedStates {
-  readonly #key = randomBytes(32)
+  readonly #key: Buffer
+  readonly #now: () => number
+  /** Of this process. */
+  readonly #epoch = randomBytes(9).toString('base64url')
   readonly #used = new Map<string, number>()
+
+  /** `key`: 32 bytes; by default one that ends with the process. */
+  constructor(key: Buffer = randomBytes(32), now: () => number = Date.now) {
+    this.#key = key
+    this.#now = now
+  }
 
   seal(state: CarriedState, binding: Binding): string {
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(aadOf(binding))
-    const text = JSON.stringify({ ...state, expires: Date.now() + ttlMs })
+    const text = JSON.stringify({ ...state, expires: this.#now() + ttlMs })
     const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
     return prefix + Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
   }
@@ -51,21 +61,22 @@ export class SealedStates {
       decipher.setAAD(aadOf(binding)).setAuthTag(bytes.subarray(12, 28))
       const plain = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()])
       const state = JSON.parse(plain.toString()) as CarriedState & { expires: number }
-      if (state.expires > Date.now()) return state
+      if (state.expires > this.#now()) return state
     } catch {
-      // Altered, moved to another request or identity, or of another process.
+      // Altered, moved to another request or identity, or sealed with another key.
     }
     throw refused()
   }
 
   /** A word that `redeem` takes once. */
   clear(): string {
-    return randomBytes(16).toString('base64url')
+    return `${this.#epoch}.${randomBytes(16).toString('base64url')}`
   }
 
-  /** True the first time. What can't be remembered is not redeemed. */
+  /** True the first time. What can't be remembered, or was made by another process, is not redeemed. */
   redeem(word: string): boolean {
-    const now = Date.now()
+    if (!word.startsWith(`${this.#epoch}.`)) return false
+    const now = this.#now()
     for (const [each, at] of this.#used) {
       if (now - at < ttlMs) break
       this.#used.delete(each)

@@ -6,6 +6,7 @@ import type { Link, ServerFacts } from './link.ts'
 import { type Fields, fieldsOf, isFields } from './rpc.ts'
 import type { Contact, Server } from './server.ts'
 import { passedExtensions } from './versions.ts'
+import { visible } from './visible-text.ts'
 
 /** A thing that a server offers, under the name by which clients call it. */
 export interface Offered {
@@ -95,7 +96,8 @@ export function nameOf(kind: Kind, server: Server, key: string): string {
 /** The definition as clients see it. */
 export function shown(kind: Kind, { item, name }: Offered): Fields {
   const { key } = listings[kind]
-  return item.definition[key] === name ? item.definition : { ...item.definition, [key]: name }
+  const definition = visible(item.definition)
+  return definition[key] === name ? definition : { ...definition, [key]: name }
 }
 
 /** A uri against a template (RFC 6570), in which each expression stands for any text. */
