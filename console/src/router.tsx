@@ -108,6 +108,22 @@ const sinks = createRoute({
   ...at('/sinks'),
   component: lazyRouteComponent(() => import('./pages/sinks/sinks.tsx'), 'Sinks'),
 })
+const detections = createRoute({
+  ...at('/detections'),
+  component: lazyRouteComponent(() => import('./pages/detections/detections.tsx'), 'Detections'),
+})
+const tools = createRoute({
+  ...at('/tools'),
+  component: lazyRouteComponent(() => import('./pages/tools/tools.tsx'), 'Tools'),
+})
+const exceptions = createRoute({
+  ...at('/exceptions'),
+  component: lazyRouteComponent(() => import('./pages/exceptions/exceptions.tsx'), 'Exceptions'),
+})
+const access = createRoute({
+  ...at('/access'),
+  component: lazyRouteComponent(() => import('./pages/access/access.tsx'), 'Access'),
+})
 
 const pages = [
   overview,
@@ -123,6 +139,10 @@ const pages = [
   policy,
   log,
   sinks,
+  detections,
+  tools,
+  exceptions,
+  access,
 ]
 const routeTree = root.addChildren([signIn, shell.addChildren(pages)])
 

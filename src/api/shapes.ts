@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { EntryFilter } from '../storage/storage.ts'
+import type { EntryFilter, EntryPage } from '../storage/storage.ts'
 
 /** Shapes that several routes share. */
 
@@ -112,3 +112,16 @@ export const entryPage = z.object({
 
 export const indexParam = z.object({ index: whole.describe('Index of the entry in the log (`seq`)') })
 export const idParam = z.object({ id: z.string().min(1).max(200) })
+
+/** A page of the index as `entryPage` has it; `size` is that of the log. */
+export function showPage(page: EntryPage, size: number): z.infer<typeof entryPage> {
+  return {
+    entries: page.entries.map(
+      ({ bytes }) => JSON.parse(bytes.toString('utf8')) as z.infer<typeof entryShape>,
+    ),
+    ...(page.next === undefined ? {} : { next: String(page.next) }),
+    has_more: page.next !== undefined,
+    indexed: String(page.indexed),
+    size: String(size),
+  }
+}

@@ -249,7 +249,7 @@ test('each role sees what it may: a user no log, an auditor no way to end a sess
       .allInnerTexts()
     assert.deepEqual(
       links.map(each => each.replace(/\s*\d+$/, '')),
-      ['Approvals', 'Connections'],
+      ['Approvals', 'Exceptions', 'Connections'],
     )
     await page.goto(at('search'))
     await page.getByText('This is not for your role').first().waitFor()
@@ -277,6 +277,7 @@ test('signing out ends the session at the gateway', { skip }, async () => {
   const { page } = visitor
   await signInAs(page, at(''), 'cam')
   await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('menuitem', { name: 'Sign out of this browser' }).click()
   await page.getByRole('link', { name: 'Practice' }).waitFor()
   const entries = await stage.gateway.entries()
   assert.ok(

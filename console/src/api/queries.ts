@@ -13,6 +13,14 @@ import type {
   StatsQuery,
   Status,
 } from './views.ts'
+import type {
+  BrokenGlassView,
+  GrantView,
+  RestrictionView,
+  TokenView,
+  ToolView,
+  UserView,
+} from './access-views.ts'
 
 export const meQuery = queryOptions({
   queryKey: ['me'],
@@ -163,6 +171,50 @@ export const approvalQuery = (id: string) =>
         api.GET('/api/v1/approvals/{id}', { params: { path: { id } } }),
       )) as unknown as ApprovalView,
   })
+
+export const detectionsQuery = infiniteQueryOptions({
+  queryKey: ['detections'],
+  initialPageParam: undefined as string | undefined,
+  queryFn: async ({ pageParam }) => {
+    const query = { limit: '50', ...(pageParam === undefined ? {} : { after: pageParam }) }
+    const page = await unwrap(api.GET('/api/v1/detections', { params: { query } }))
+    return { ...page, entries: page.entries as unknown as readonly EntryView[] }
+  },
+  getNextPageParam: page => page.next,
+})
+
+export const restrictionsQuery = queryOptions({
+  queryKey: ['restrictions'],
+  queryFn: async () =>
+    (await unwrap(api.GET('/api/v1/identities/suspended', { params: { query: { all: 'true' } } })))
+      .restrictions as unknown as readonly RestrictionView[],
+})
+
+export const toolsQuery = queryOptions({
+  queryKey: ['tools'],
+  queryFn: async () => (await unwrap(api.GET('/api/v1/tools'))).tools as unknown as readonly ToolView[],
+})
+
+export const grantsQuery = queryOptions({
+  queryKey: ['grants'],
+  queryFn: async () => (await unwrap(api.GET('/api/v1/grants'))).grants as unknown as readonly GrantView[],
+})
+
+export const brokenGlassQuery = queryOptions({
+  queryKey: ['break-glass'],
+  queryFn: async () =>
+    (await unwrap(api.GET('/api/v1/break-glass'))).break_glass as unknown as readonly BrokenGlassView[],
+})
+
+export const usersQuery = queryOptions({
+  queryKey: ['users'],
+  queryFn: async () => (await unwrap(api.GET('/api/v1/users'))).users as unknown as readonly UserView[],
+})
+
+export const tokensQuery = queryOptions({
+  queryKey: ['tokens'],
+  queryFn: async () => (await unwrap(api.GET('/api/v1/tokens'))).tokens as unknown as readonly TokenView[],
+})
 
 export const identitiesQuery = (name: string) =>
   infiniteQueryOptions({

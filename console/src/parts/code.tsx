@@ -1,7 +1,8 @@
 import { Fragment, memo, type ReactNode } from 'react'
 import { visibleLines } from './visible.ts'
 
-const mask = /\[masked:[^\]\s]{1,80}\]/g
+/** A value that was taken out, or one that a keyed hash stands for: equal values have equal hashes. */
+const mask = /\[(masked|hash):([^\]\s]{1,80})\]/g
 
 /** Text in which every mask stands out as one. */
 export function masked(text: string): ReactNode {
@@ -10,13 +11,16 @@ export function masked(text: string): ReactNode {
   let at = 0
   const parts = masks.map((found, index) => {
     const before = text.slice(at, found.index)
-    at = found.index + found[0].length
-    const kind = found[0].slice('[masked:'.length, -1)
+    const [whole, way, kind] = found
+    at = found.index + whole.length
     return (
       <Fragment key={index}>
         {before}
-        <em className="mask" title={`Masked (${kind}): neither the client nor the recording has it`}>
-          {found[0]}
+        <em
+          className="mask"
+          title={`${way === 'hash' ? 'Hashed' : 'Masked'} (${kind}): neither the client nor the recording has it`}
+        >
+          {whole}
         </em>
       </Fragment>
     )

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
+import { Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-components'
 import { statusQuery } from '../api/queries.ts'
 import { IconButton } from '../parts/button.tsx'
 import { Ask } from '../parts/dialog.tsx'
@@ -45,7 +46,19 @@ function Tools({ onHelp }: { readonly onHelp: () => void }) {
     <div className="side-tools">
       <IconButton icon={themeIcons[theme]} label={`Theme: ${theme}. Change`} onPress={nextTheme} />
       <IconButton icon="keys" label="Keyboard shortcuts" onPress={onHelp} />
-      <IconButton icon="leave" label="Sign out" onPress={() => void signOut()} />
+      <MenuTrigger>
+        <IconButton icon="leave" label="Sign out" />
+        <Popover className="popover">
+          <Menu aria-label="Sign out" onAction={key => void signOut(key === 'everywhere')}>
+            <MenuItem id="here" className="menu-item">
+              Sign out of this browser
+            </MenuItem>
+            <MenuItem id="everywhere" className="menu-item">
+              Sign out everywhere, terminals too
+            </MenuItem>
+          </Menu>
+        </Popover>
+      </MenuTrigger>
     </div>
   )
 }

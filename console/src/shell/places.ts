@@ -25,12 +25,15 @@ export const placeGroups: readonly PlaceGroup[] = [
       { to: '/live', label: 'Live', icon: 'live', key: 'l', role: 'auditor' },
       { to: '/search', label: 'Search', icon: 'search', key: 's', role: 'auditor' },
       { to: '/sessions', label: 'Sessions', icon: 'sessions', key: 'e', role: 'auditor' },
+      { to: '/detections', label: 'Detections', icon: 'warning', key: 'd', role: 'auditor' },
     ],
   },
   {
     title: 'Decide',
     places: [
       { to: '/approvals', label: 'Approvals', icon: 'approvals', key: 'a', role: 'user' },
+      { to: '/tools', label: 'Tools', icon: 'tools', key: 't', role: 'approver' },
+      { to: '/exceptions', label: 'Exceptions', icon: 'exception', key: 'b', role: 'user' },
       { to: '/policy', label: 'Policy', icon: 'policy', key: 'p', role: 'auditor' },
     ],
   },
@@ -39,6 +42,7 @@ export const placeGroups: readonly PlaceGroup[] = [
     places: [
       { to: '/connections', label: 'Connections', icon: 'connections', key: 'c', role: 'user' },
       { to: '/identities', label: 'Identities', icon: 'identities', key: 'i', role: 'auditor' },
+      { to: '/access', label: 'Access', icon: 'access', key: 'u', role: 'admin' },
     ],
   },
   {

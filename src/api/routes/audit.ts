@@ -18,6 +18,7 @@ import {
   indexParam,
   type PageQuery,
   pageQuery,
+  showPage,
 } from '../shapes.ts'
 import { drained, followLog, resumeAt, streaming } from '../streams.ts'
 
@@ -61,13 +62,7 @@ export const auditRoutes = [
       await noteReading(call, 'search')
       const { storage } = call.services
       const page = await storage.index.search(entryQuery(call.query))
-      return {
-        entries: page.entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as unknown),
-        ...(page.next === undefined ? {} : { next: String(page.next) }),
-        has_more: page.next !== undefined,
-        indexed: String(page.indexed),
-        size: String(storage.log.size),
-      }
+      return showPage(page, storage.log.size)
     },
   }),
   route({

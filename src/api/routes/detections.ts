@@ -4,7 +4,7 @@ import { findingKinds } from '../../detection/finding.ts'
 import { GatewayError } from '../../errors.ts'
 import { noteReading } from '../reading.ts'
 import { route } from '../route.ts'
-import { entryFilters, entryPage, entryShape, indexParam, pageQuery } from '../shapes.ts'
+import { entryFilters, entryPage, entryShape, indexParam, pageQuery, showPage } from '../shapes.ts'
 import { entryQuery } from './audit.ts'
 
 const names = z.enum(detectors)
@@ -43,13 +43,7 @@ export const detectionRoutes = [
       await noteReading(call, 'detections')
       const { storage } = call.services
       const page = await storage.index.search(entryQuery({ ...call.query, kind: kindsOf(call.query.kind) }))
-      return {
-        entries: page.entries.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as unknown),
-        ...(page.next === undefined ? {} : { next: String(page.next) }),
-        has_more: page.next !== undefined,
-        indexed: String(page.indexed),
-        size: String(storage.log.size),
-      }
+      return showPage(page, storage.log.size)
     },
   }),
   route({

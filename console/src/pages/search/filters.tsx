@@ -120,6 +120,34 @@ function localInput(instant: string | undefined): string {
   return new Date(at - offset).toISOString().slice(0, 19)
 }
 
+/** A moment in the reader's own time; what is emptied is undefined. */
+function MomentField({
+  label,
+  value,
+  onChange,
+}: {
+  readonly label: string
+  readonly value: string | undefined
+  readonly onChange: (value: string | undefined) => void
+}) {
+  return (
+    <Field label={label}>
+      {id => (
+        <input
+          id={id}
+          className="input"
+          type="datetime-local"
+          step="1"
+          value={localInput(value)}
+          onChange={({ target }) =>
+            onChange(target.value === '' ? undefined : new Date(target.value).toISOString())
+          }
+        />
+      )}
+    </Field>
+  )
+}
+
 function TimeRange({ search, onChange }: FiltersProps) {
   const { since = standardSince, until } = search
   const isExact = !ranges.some(each => each.value === since) || until !== undefined
@@ -141,37 +169,18 @@ function TimeRange({ search, onChange }: FiltersProps) {
       />
       {isExact && (
         <>
-          <Field label="From (your time)">
-            {id => (
-              <input
-                id={id}
-                className="input"
-                type="datetime-local"
-                step="1"
-                value={localInput(since)}
-                onChange={event => {
-                  if (event.target.value !== '')
-                    onChange({ since: new Date(event.target.value).toISOString() })
-                }}
-              />
-            )}
-          </Field>
-          <Field label="Until (your time)">
-            {id => (
-              <input
-                id={id}
-                className="input"
-                type="datetime-local"
-                step="1"
-                value={localInput(until)}
-                onChange={event =>
-                  onChange({
-                    until: event.target.value === '' ? undefined : new Date(event.target.value).toISOString(),
-                  })
-                }
-              />
-            )}
-          </Field>
+          <MomentField
+            label="From (your time)"
+            value={since}
+            onChange={value => {
+              if (value !== undefined) onChange({ since: value })
+            }}
+          />
+          <MomentField
+            label="Until (your time)"
+            value={until}
+            onChange={value => onChange({ until: value })}
+          />
         </>
       )}
     </>

@@ -9,7 +9,9 @@ import { Empty } from '../../parts/states.tsx'
 import { bytesText, durationText } from '../../parts/time.tsx'
 import { copy } from '../../parts/toast.tsx'
 import { visible } from '../../parts/visible.ts'
+import { At } from './at.tsx'
 import { Body } from './body.tsx'
+import { CallPanel, messageOf } from './call.tsx'
 import { curlOf, type Head, headerOf, headOf, pairsOf, type Piece, piecesOf } from './frames.ts'
 import { isResult, ResultTable, resultOf } from './sql.tsx'
 
@@ -46,7 +48,7 @@ export function Exchange({ action }: { readonly action: ReplayedAction }) {
           </Empty>
         </div>
       ) : (
-        <Pieces pieces={piecesOf(frames)} />
+        <Pieces pieces={piecesOf(frames)} entry={entry} />
       )}
     </div>
   )
@@ -97,12 +99,17 @@ function ActionFacts({ entry }: { readonly entry: EntryView }) {
 }
 
 /** Heads with the bodies that follow them, side by side in the order they passed. */
-function Pieces({ pieces }: { readonly pieces: readonly Piece[] }) {
+function Pieces({ pieces, entry }: { readonly pieces: readonly Piece[]; readonly entry: EntryView }) {
   const heads: { client?: Head; upstream?: Head } = {}
+  const messages = pieces.map(messageOf)
   return pieces.map((piece, index) => {
     if (piece.part === 'head') heads[piece.from] = headOf(piece)
     const head = heads[piece.from]
     const key = `${index} ${piece.at}`
+    const message = messages[index]
+    if (message !== undefined) return <CallPanel key={key} message={message} piece={piece} entry={entry} />
+    // What a call's head says the call itself says better.
+    if (piece.part === 'head' && messages[index + 1] !== undefined) return null
     if (piece.part === 'head') {
       const result = isResult(head) ? resultOf(pieces, index) : undefined
       if (result !== undefined) return <ResultTable key={key} result={result} at={piece.at} />
@@ -120,11 +127,6 @@ function Pieces({ pieces }: { readonly pieces: readonly Piece[] }) {
 function titleOf({ from, part }: Piece): string {
   const side = from === 'client' ? 'asked' : 'answered'
   return part === 'message' ? `Message, ${side}` : `Body, ${side}`
-}
-
-/** When it passed, since the action began. */
-export function At({ at }: { readonly at: number }) {
-  return <span className="faint number">+{durationText(at * 1000)}</span>
 }
 
 function HeadPanel({ piece, head }: { readonly piece: Piece; readonly head: Head }) {

@@ -2,7 +2,7 @@ import { masked } from '../../parts/code.tsx'
 import { Panel } from '../../parts/page.tsx'
 import { countText } from '../../parts/time.tsx'
 import { visible } from '../../parts/visible.ts'
-import { At } from './exchange.tsx'
+import { At } from './at.tsx'
 import { type Head, pairsOf, headOf, type Piece, textOf } from './frames.ts'
 
 /** Rows that are drawn; the recording has all. */
