@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { MemoryState } from '../storage/memory/memory-state.ts'
 import { watchedWorld, agent, person, monday, sessionOf } from './testing/watched-world.ts'
 
 const minute = 60_000
@@ -251,6 +252,58 @@ test('P6: a suspension that the store can not take holds all the same', async t 
   const { issuer, id } = agent
   await assert.rejects(restrictions.impose({ kind: 'suspend', who: { issuer, id }, reason: 'x' }))
   assert.equal(act().reason, 'identity-suspended')
+})
+
+/** A store that takes and gives nothing while it is broken. */
+class BrokenState extends MemoryState {
+  broken = false
+
+  override async list<T>(space: string, of: Parameters<MemoryState['list']>[1]) {
+    if (this.broken) throw new Error('broken')
+    return await super.list<T>(space, of)
+  }
+
+  override async put<T>(space: string, key: string, ...change: [value: T, expected: number]) {
+    if (this.broken) throw new Error('broken')
+    return await super.put(space, key, ...change)
+  }
+}
+
+test('P6: a restriction that the store could not take is stored at the stop, and holds after the restart', async t => {
+  const state = new BrokenState()
+  const world = watchedWorld({}, state)
+  const first = await world.open()
+  state.broken = true
+  const { issuer, id } = agent
+  await assert.rejects(first.restrictions.impose({ kind: 'suspend', who: { issuer, id }, reason: 'x' }))
+  assert.equal(first.act().reason, 'identity-suspended')
+  assert.match(world.logged.join(), /a restriction holds, and would be lost by a restart/)
+  state.broken = false
+  await first.stop()
+  const second = await world.open()
+  t.after(() => second.stop())
+  assert.equal(second.act().reason, 'identity-suspended')
+  assert.equal(world.notes.filter(({ kind }) => kind === 'identity.suspended').length, 1)
+})
+
+test('a store that gives nothing at the start is told of and asked again; until then ceilings hold', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const state = new BrokenState()
+  const world = watchedWorld({ surge: { ceiling: 5 }, first_use: { after: '0s' } }, state)
+  const before = await world.open()
+  before.act()
+  await before.stop()
+  const { detection, act, found, stop } = await world.open(() => void (state.broken = true))
+  t.after(stop)
+  assert.match(world.logged.join(), /what is usual for identities can not be read/)
+  for (let i = 0; i < 6; i++) act()
+  assert.equal((await found('surge')).length, 1)
+  assert.equal((await found('first_use')).length, 1, 'of the run before')
+  state.broken = false
+  t.mock.timers.tick(30_000)
+  await detection.loaded()
+  act({ connection: 'crm' })
+  assert.equal((await found('first_use')).length, 2)
 })
 
 test('what was learned is kept over a restart', async t => {

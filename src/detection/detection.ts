@@ -6,6 +6,7 @@
 import type { Audit, ClientFacts } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { DetectionConfig, DetectorName } from '../config/detection.ts'
+import type { Logger } from '../log.ts'
 import type { Action } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Decision } from '../model/decision.ts'
@@ -53,8 +54,11 @@ export interface DetectionParts {
   readonly audit: Pick<Audit, 'note'>
   readonly clock: Clock
   readonly restrictions: Restrictions
+  readonly logger?: Pick<Logger, 'warn' | 'info'>
 }
 
+/** How soon what was learned is asked for again, where the store did not give it. */
+const loadAgainMs = 30_000
 const tickMs = 5000
 const hourMs = 3_600_000
 /** How long the same is not told again of the same identity. */
@@ -81,6 +85,8 @@ export class Detection {
   #ready = false
   #loading: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
+  #again: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(parts: DetectionParts) {
     const { config, state, clock } = parts
@@ -102,21 +108,37 @@ export class Detection {
   /** Begins to take up what was learned. Ceilings and configured hours hold at once, the rest when it is there. */
   start(): void {
     if (!this.#config.enabled) return
-    this.#loading = this.#memory.load().then(
-      () => void (this.#ready = true),
-      // Without what was learned everything would be new; with ceilings alone the gateway goes on.
-      () => undefined,
-    )
+    this.#loading = this.#load()
     this.#timer = setInterval(() => this.tick(), tickMs).unref()
   }
 
-  /** Resolves when what was kept is taken up. */
+  /** Without what was learned everything would be new: with ceilings alone the gateway goes on, and asks again. */
+  async #load(): Promise<void> {
+    try {
+      await this.#memory.load()
+      this.#ready = true
+    } catch (error) {
+      this.#parts.logger?.warn(
+        'what is usual for identities can not be read: until then ceilings alone hold',
+        {
+          error: error instanceof Error ? error.message : String(error),
+          again_in_ms: loadAgainMs,
+        },
+      )
+      if (this.#stopped) return
+      this.#again = setTimeout(() => void (this.#loading = this.#load()), loadAgainMs).unref()
+    }
+  }
+
+  /** Resolves when what was kept is taken up, or could not be. */
   async loaded(): Promise<void> {
     await this.#loading
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer)
+    clearTimeout(this.#again)
+    this.#stopped = true
     await this.#loading
     if (this.#ready) await this.#memory.save(true)
     await this.#telling.stop()

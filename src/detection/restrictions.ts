@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { DetectorName } from '../config/detection.ts'
 import { GatewayError } from '../errors.ts'
 import { newId } from '../id.ts'
+import type { Logger } from '../log.ts'
 import type { ApprovalTerms } from '../model/decision.ts'
 import {
   type Principal,
@@ -52,6 +53,7 @@ export interface RestrictionsParts {
   readonly state: StateStore
   readonly audit: Pick<Audit, 'note'>
   readonly clock: Clock
+  readonly logger?: Pick<Logger, 'error'>
 }
 
 export class Restrictions {
@@ -61,7 +63,10 @@ export class Restrictions {
   readonly #inForce = new Map<string, Set<Restriction>>()
   readonly #byId = new Map<string, Restriction>()
   readonly #listeners = new Set<(restriction: Restriction, sparing: string | undefined) => void>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  /** In force, and not yet durable or not yet an entry. */
+  readonly #owed = new Map<string, Restriction>()
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(parts: RestrictionsParts) {
     this.#parts = parts
@@ -80,8 +85,11 @@ export class Restrictions {
     }
   }
 
-  stop(): void {
-    for (const timer of this.#timers) clearTimeout(timer)
+  /** What the store could not take so far is offered once more; what it does not take then ends with the process. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#stopped = true
+    await this.#keepOwed()
   }
 
   /** Told when one begins; `sparing` is the session whose own action brought it about, which is still to be answered. */
@@ -164,31 +172,42 @@ export class Restrictions {
   }
 
   async #keep(restriction: Restriction): Promise<Restriction> {
-    const kind: EventKind = restriction.kind === 'suspend' ? 'identity.suspended' : 'identity.restricted'
+    this.#owed.set(restriction.id, restriction)
     try {
-      return await this.#records.create(restriction, [kind])
+      return await this.#store(restriction)
     } catch (error) {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer)
-        void this.#keepAgain(restriction)
-      }, retryMs).unref()
-      this.#timers.add(timer)
+      this.#parts.logger?.error('a restriction holds, and would be lost by a restart: it can not be stored', {
+        restriction: restriction.id,
+        kind: restriction.kind,
+        identity: restriction.who.id,
+        error: error instanceof Error ? error.message : String(error),
+      })
+      this.#keepLater()
       throw error
     }
   }
 
   /** What was stored with an entry owed is paid by looking at it; what was not stored is stored. */
-  async #keepAgain(restriction: Restriction): Promise<void> {
-    try {
-      const stored = await this.#records.change(restriction.id, current => ({ next: current, kinds: [] }))
-      if (stored === undefined) await this.#keep(restriction)
-    } catch {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer)
-        void this.#keepAgain(restriction)
-      }, retryMs).unref()
-      this.#timers.add(timer)
-    }
+  async #store(restriction: Restriction): Promise<Restriction> {
+    const stored =
+      (await this.#records.change(restriction.id, current => ({ next: current, kinds: [] }))) ??
+      (await this.#records.create(restriction, [kindOf(restriction)]))
+    this.#owed.delete(restriction.id)
+    return stored
+  }
+
+  #keepLater(): void {
+    if (this.#timer !== undefined || this.#stopped) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#keepOwed().then(() => {
+        if (this.#owed.size > 0) this.#keepLater()
+      })
+    }, retryMs).unref()
+  }
+
+  async #keepOwed(): Promise<void> {
+    for (const each of this.#owed.values()) await this.#store(each).catch(() => undefined)
   }
 
   #remember(restriction: Restriction): void {
@@ -212,6 +231,10 @@ export class Restrictions {
 }
 
 const none: readonly Restriction[] = []
+
+function kindOf({ kind }: Restriction): EventKind {
+  return kind === 'suspend' ? 'identity.suspended' : 'identity.restricted'
+}
 
 /** A person known to two issuers is found by the address that both vouch for. */
 function keysOf({ issuer, id, email }: Principal): string[] {

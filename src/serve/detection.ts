@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { Detection } from '../detection/detection.ts'
 import { Restrictions } from '../detection/restrictions.ts'
+import type { Logger } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 
 export interface WatchingParts {
@@ -12,16 +13,18 @@ export interface WatchingParts {
   readonly audit: Audit
   readonly clock: Clock
   readonly registry: Registry
+  readonly logger: Logger
   readonly undo: AsyncDisposableStack
 }
 
 /** What watches identities and holds them back. Restrictions that were in force are so when it resolves. */
-export async function openDetection({ config, storage, audit, clock, registry, undo }: WatchingParts) {
+export async function openDetection(parts: WatchingParts) {
+  const { config, storage, audit, clock, registry, logger, undo } = parts
   const { state } = storage
-  const restrictions = new Restrictions({ state, audit, clock })
+  const restrictions = new Restrictions({ state, audit, clock, logger })
   await restrictions.start()
   undo.defer(() => restrictions.stop())
-  const detection = new Detection({ config: config.detection, state, audit, clock, restrictions })
+  const detection = new Detection({ config: config.detection, state, audit, clock, restrictions, logger })
   detection.start()
   undo.defer(() => detection.stop())
   const dropped = new Counter({

@@ -91,6 +91,7 @@ export function watchedWorld(config: unknown = {}, state = new MemoryState()) {
   const clock = { time: monday, now: () => clock.time }
   const notes: Noted[] = []
   const killed: string[] = []
+  const logged: string[] = []
   const sessions = new Map<string, WatchedSession>()
   let full = false
   const audit = {
@@ -101,8 +102,11 @@ export function watchedWorld(config: unknown = {}, state = new MemoryState()) {
     },
   }
 
-  async function open() {
-    const restrictions = new Restrictions({ state, audit, clock })
+  /** `starting` is called when restrictions are taken up, and what was learned is about to be. */
+  async function open(starting: () => void = () => undefined) {
+    const said = (message: string): void => void logged.push(message)
+    const logger = { info: said, warn: said, error: said }
+    const restrictions = new Restrictions({ state, audit, clock, logger })
     await restrictions.start()
     const detection = new Detection({
       config: detectionSection.parse(config),
@@ -110,7 +114,9 @@ export function watchedWorld(config: unknown = {}, state = new MemoryState()) {
       audit,
       clock,
       restrictions,
+      logger,
     })
+    starting()
     detection.start()
     await detection.loaded()
     const guard = createRestrictionGuard<WatchedSession>({
@@ -148,12 +154,12 @@ export function watchedWorld(config: unknown = {}, state = new MemoryState()) {
     }
     const stop = async (): Promise<void> => {
       await detection.stop()
-      restrictions.stop()
+      await restrictions.stop()
     }
     return { detection, restrictions, guard, act, found, stop }
   }
 
-  return { clock, notes, killed, sessions, open, state, fill: (is: boolean) => void (full = is) }
+  return { clock, notes, killed, logged, sessions, open, state, fill: (is: boolean) => void (full = is) }
 }
 
 const nothing = { bytesIn: 0, bytesOut: 0, rows: 0 }
