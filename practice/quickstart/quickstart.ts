@@ -1,6 +1,7 @@
 /**
  * The main job on one machine, told as it happens: a sample agent made with Datadog's own client reads, is masked, is
- * held for approval, and is denied; the audit feed runs beside it; Datadog has the same events; the log verifies.
+ * held for approval, is denied, and runs in a loop, which is noticed; the audit feed runs beside it; Datadog has the
+ * same events; the log verifies.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -57,6 +58,9 @@ async function tell(world: PracticeWorld, signal: AbortSignal): Promise<void> {
   await sleep(300)
   feed.stop()
 
+  chapter('Then it runs in a loop, and tries what it may not: noticed while it happens')
+  await goWrong(world, signal)
+
   chapter('The same, as Datadog received it')
   await showIntake(world)
 
@@ -68,8 +72,15 @@ function chapter(title: string): void {
   print(`\n${paint('bold', `── ${title}`)}`)
 }
 
-/** The live feed, as `sallyport audit tail` shows it. */
-function followFeed({ gateway }: PracticeWorld): { stop(): void } {
+const isTold = ({ kind }: Entry): boolean => !quiet.has(kind)
+const isFinding = ({ kind }: Entry): boolean => kind.startsWith('detection.')
+
+/** The live feed, as `sallyport audit tail` shows it. `seen` is told of each entry that is printed. */
+function followFeed(
+  { gateway }: PracticeWorld,
+  show: (entry: Entry) => boolean = isTold,
+  seen: (entry: Entry) => void = () => undefined,
+): { stop(): void } {
   const { storage, audit } = gateway.services
   let next = storage.log.size
   let reading = Promise.resolve()
@@ -78,7 +89,9 @@ function followFeed({ gateway }: PracticeWorld): { stop(): void } {
       for (const bytes of await storage.log.read(next, 256)) {
         next++
         const entry = JSON.parse(bytes.toString('utf8')) as Entry
-        if (!quiet.has(entry.kind)) print(`${paint('magenta', '  audit │')} ${entryLine(entry)}`)
+        if (!show(entry)) continue
+        print(`${paint('magenta', '  audit │')} ${entryLine(entry)}`)
+        seen(entry)
       }
     })
   }
@@ -109,6 +122,32 @@ async function approveWhenAsked(world: PracticeWorld, signal: AbortSignal): Prom
     }
     await sleep(100, undefined, { signal })
   }
+}
+
+/** Ends when a streak of refusals and a surge have been in the feed. */
+async function goWrong(world: PracticeWorld, signal: AbortSignal): Promise<void> {
+  const awaited = new Set(['detection.denial_streak_found', 'detection.surge_found'])
+  const token = await world.identityProvider.mintFor('triage-agent')
+  const ask = async (method: string, path: string): Promise<void> => {
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await fetch(`${world.url}/c/datadog-prod${path}`, { method, headers, signal })
+    await answer.arrayBuffer()
+  }
+  await new Promise<void>((done, failed) => {
+    const feed = followFeed(world, isFinding, ({ kind }) => {
+      awaited.delete(kind)
+      if (awaited.size > 0) return
+      feed.stop()
+      done()
+    })
+    const act = async (): Promise<void> => {
+      print(`${paint('yellow', '  agent │')} deletes three dashboards, then lists the monitors 25 times`)
+      for (let i = 0; i < 3; i++) await ask('DELETE', '/api/v1/dashboard/abc-def-ghi')
+      for (let i = 0; i < 25; i++) await ask('GET', '/api/v1/monitor')
+    }
+    act().catch(failed)
+    signal.addEventListener('abort', () => failed(new Error('ended')), { once: true })
+  })
 }
 
 async function runAgent(world: PracticeWorld, signal: AbortSignal): Promise<void> {
@@ -142,7 +181,8 @@ async function showIntake({ datadog, gateway }: PracticeWorld): Promise<void> {
   await datadog.intake.waitFor(storage.log.size - 1, 10_000).catch(() => undefined)
   const received = datadog.intake.logs.map(({ record }) => record as DatadogEvent)
   const told = received.filter(({ message }) => message !== undefined && !/heartbeat/i.test(message))
-  for (const { status = '', message } of told.slice(-12)) print(`  ${status.padEnd(7)} ${message}`)
+  const distinct = [...new Map(told.map(each => [each.message, each])).values()]
+  for (const { status = '', message } of distinct.slice(-12)) print(`  ${status.padEnd(7)} ${message}`)
   print(paint('dim', `  ${received.length} events; the log has ${storage.log.size} entries`))
 }
 

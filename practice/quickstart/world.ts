@@ -70,6 +70,12 @@ policy:
       risks: [delete]
       message: Agents delete nothing here. Ask the platform team.
 
+# A first use is told at once, and three refusals are many: nobody waits a week for what is usual here.
+detection:
+  first_use: { after: 0s }
+  surge: { ceiling: 20 }
+  denial_streak: { count: 3 }
+
 sinks:
   - name: datadog
     type: datadog
