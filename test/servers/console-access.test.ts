@@ -38,7 +38,10 @@ const forAuditors = [
   'Sinks',
 ]
 const seen = {
+  user: forUsers,
   auditor: [...forUsers, ...forAuditors],
+  approver: [...forUsers, 'Tools'],
+  admin: [...forUsers, 'Access'],
 } as const
 
 const opened = new AsyncDisposableStack()
@@ -94,7 +97,7 @@ async function signIn(page: Page, path: string, who: string): Promise<void> {
   await page.getByRole('navigation', { name: 'Pages' }).first().waitFor({ state: 'attached' })
 }
 
-for (const role of ['auditor'] as const) {
+for (const role of ['user', 'auditor', 'approver', 'admin'] as const) {
   const own: readonly string[] = seen[role]
   test(`the pages of the role ${role}: it sees those, and the others say that they are not for it`, {
     skip,

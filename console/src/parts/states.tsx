@@ -22,16 +22,19 @@ export function Loading({ lines = 5 }: { readonly lines?: number }) {
   )
 }
 
+/** `children`: what is missing, without a full stop. */
+export function NotForRole({ children }: { readonly children: ReactNode }) {
+  return (
+    <Empty title="This is not for your role">
+      {children}. Roles come from your groups at the identity provider; an administrator maps them in the
+      configuration.
+    </Empty>
+  )
+}
+
 /** What went wrong in the gateway's own words; a missing role is not an error but an answer. */
 export function Failed({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
-  if (error instanceof Problem && error.status === 403) {
-    return (
-      <Empty title="This is not for your role">
-        {error.message}. Roles come from your groups at the identity provider; an administrator maps them in
-        the configuration.
-      </Empty>
-    )
-  }
+  if (error instanceof Problem && error.status === 403) return <NotForRole>{error.message}</NotForRole>
   const known = error instanceof Problem
   return (
     <div className="empty" role="alert">

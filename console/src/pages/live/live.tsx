@@ -11,8 +11,9 @@ import { entryHaystack } from '../../parts/entry-text.ts'
 import { Icon } from '../../parts/icon.tsx'
 import { Page } from '../../parts/page.tsx'
 import { Segments } from '../../parts/segments.tsx'
-import { Empty, Failed, Loading } from '../../parts/states.tsx'
+import { Empty, Failed, Loading, NotForRole } from '../../parts/states.tsx'
 import { useKeys } from '../../shell/keyboard.ts'
+import { useMe } from '../../shell/me.ts'
 import { addToFeed, type Feed } from './feed.ts'
 
 /** Entries from before the page was opened, so that it does not begin empty. */
@@ -25,8 +26,18 @@ const choices = [
   { value: 'everything', label: 'Everything' },
 ]
 
-/** What happens, as it happens. */
+/** What happens, as it happens. A stream that is refused says no more than one that is lost, so the role is asked first. */
 export function Live() {
+  const { is } = useMe()
+  if (is('auditor')) return <LiveFeed />
+  return (
+    <Page title="Live">
+      <NotForRole>It needs the role auditor</NotForRole>
+    </Page>
+  )
+}
+
+function LiveFeed() {
   const { text = '', show = 'actions' } = route.useSearch()
   const navigate = route.useNavigate()
   const { feed, isPaused, waiting, toggle, state, error } = useFeed()
