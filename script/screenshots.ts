@@ -53,20 +53,23 @@ async function photograph(page: Page, file: string): Promise<void> {
 
 const programs = await postgresPrograms()
 if (programs === undefined) throw new Error(missing)
-await using stage = await openConsoleStage(programs)
+await using stage = await openConsoleStage(programs, { detection: { first_use: { after: '0s' } } })
 const approval = await work(stage)
 const pages: Readonly<Record<string, string>> = {
   overview: '?range=15m',
   live: 'live',
   search: 'search?since=15m',
   sessions: 'sessions',
+  detections: 'detections',
   'session-http': `sessions/${await sessionOf(stage, 'datadog')}`,
   'session-sql': `sessions/${await sessionOf(stage, 'postgres')}`,
   approvals: 'approvals',
   approval: `approvals/${approval}`,
+  exceptions: 'exceptions',
   policy: 'policy',
   connections: 'connections',
   identities: 'identities',
+  access: 'access',
   log: 'log',
   sinks: 'sinks',
 }

@@ -51,7 +51,7 @@ const rules: NonNullable<NonNullable<ConfigInput['policy']>['rules']> = [
   },
 ]
 
-async function configure(world: World, cluster: Cluster): Promise<void> {
+async function configure(world: World, cluster: Cluster, more: Partial<ConfigInput>): Promise<void> {
   const { issuer } = world.identityProvider
   const [datadog] = world.config.connections!
   const orders = {
@@ -89,6 +89,7 @@ async function configure(world: World, cluster: Cluster): Promise<void> {
     },
     connections: [{ ...datadog!, name: 'datadog-prod', labels: { env: 'prod' } }, orders],
     policy: { rules },
+    ...more,
   } as Partial<ConfigInput>)
 }
 
@@ -107,15 +108,15 @@ async function fill(cluster: Cluster): Promise<void> {
   )
 }
 
-/** `bin`: the directory of PostgreSQL's programs. */
-export async function openConsoleStage(bin: string): Promise<ConsoleStage> {
+/** `bin`: the directory of PostgreSQL's programs. `more`: sections of the configuration beside the stage's own. */
+export async function openConsoleStage(bin: string, more: Partial<ConfigInput> = {}): Promise<ConsoleStage> {
   await using undo = new AsyncDisposableStack()
   const cluster = await startCluster(bin)
   undo.defer(() => cluster.stop())
   await fill(cluster)
   const world = await createWorld()
   undo.defer(() => world.close())
-  await configure(world, cluster)
+  await configure(world, cluster, more)
   const gateway = await openGateway(world)
   undo.defer(() => gateway.close())
   const token = await world.token('triage-agent')
