@@ -218,7 +218,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     credentials,
     keys: issuers,
   }
-  const gateway = await LiveGateway.open({ ...kept, loaded, clock: systemClock })
+  const gateway = await LiveGateway.open({ ...kept, loaded, clock: systemClock, logger })
   undo.defer(() => gateway.close())
   const table = new ConnectionTable(gateway, protocols)
   await table.apply(loaded.connections, audit)

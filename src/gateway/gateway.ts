@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Lease } from '../credentials/lease.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { Logger } from '../log.ts'
 import type { Masker } from '../masking/masker.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Action } from '../model/action.ts'
@@ -42,6 +43,8 @@ export interface Gateway {
   resourceMetadata?(path: string): string
   /** Absent where nobody counts. */
   readonly meter?: Meter
+  /** The operational log. Absent where nobody reads it. */
+  readonly logger?: Logger
   /** Address at which clients reach the gateway, and the domain whose subdomains are connections. */
   readonly publicUrl?: string
   readonly domain?: string | undefined

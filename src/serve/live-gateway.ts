@@ -15,6 +15,7 @@ import type { LoadedConfig } from '../config/load.ts'
 import { providersOf, type SignInConfig } from '../config/sign-in.ts'
 import { ProblemsError } from '../config/located-yaml.ts'
 import type { CredentialVault } from '../credentials/credentials.ts'
+import type { Logger } from '../log.ts'
 import type { Lease } from '../credentials/lease.ts'
 import { openSecret } from '../credentials/references.ts'
 import type { Detection } from '../detection/detection.ts'
@@ -81,6 +82,7 @@ export interface LiveGatewayParts {
   /** Outlives the rules, so that a reload asks no issuer again. */
   readonly keys: IssuerKeys
   readonly clock: Clock
+  readonly logger: Logger
 }
 
 /** What a reload swaps, made whole before any of it takes effect. */
@@ -117,6 +119,7 @@ export class LiveGateway implements Gateway {
   readonly pins: Pins
   readonly authenticator: Authenticator
   readonly meter: Meter
+  readonly logger: Logger
   /** Address for links in answers. */
   publicUrl = ''
   readonly #parts: LiveGatewayParts
@@ -132,6 +135,7 @@ export class LiveGateway implements Gateway {
     this.sessions = parts.sessions
     this.credentials = parts.credentials
     this.deferrals = parts.deferrals
+    this.logger = parts.logger
     this.pins = parts.pins
     this.authenticator = {
       identify: credential => this.#identify(credential),

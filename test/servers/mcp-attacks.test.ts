@@ -135,9 +135,9 @@ interface Posted {
 async function post(
   body: string,
   headers: Record<string, string> = {},
-  token = stage.token,
+  { token, url }: Pick<McpStage, 'token' | 'url'> = stage,
 ): Promise<Posted> {
-  const answer = await fetch(stage.url, {
+  const answer = await fetch(url, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,
@@ -205,13 +205,37 @@ test('attack: headers that say something else than the body are refused (-32020)
   }
 })
 
-test('attack: the session of another identity is not there: no call, no stream, no cancellation, no end', async () => {
-  const hello = JSON.stringify({
-    jsonrpc: '2.0',
-    id: 1,
-    method: 'initialize',
-    params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+const hello = JSON.stringify({
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
+})
+
+test('attack: groups that were taken away count no longer in a session that was opened with them', async () => {
+  await using own = await mcpStage(
+    { servers: [{ name: 'main', url: practice.url }] },
+    { rules: [{ name: 'oncall', effect: 'allow', subjects: { groups: ['oncall'] } }] },
+  )
+  const { identityProvider } = own.world
+  const with_ = async (groups: string[]): Promise<Pick<McpStage, 'token' | 'url'>> => ({
+    url: own.url,
+    token: await identityProvider.mint({ sub: 'pat', groups }),
   })
+  const before = await with_(['oncall'])
+  const { session } = await post(hello, {}, before)
+  assert.ok(session)
+  const greet = '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"splits"}}'
+  const headers = { 'mcp-session-id': session }
+  assert.match((await post(greet, headers, before)).text, /please/)
+  const after = await post(greet, headers, await with_([]))
+  assert.equal(after.status, 200)
+  assert.doesNotMatch(after.text, /please/)
+  assert.match(after.text, /"isError":true/)
+  assert.ok((await own.gateway.entries()).some(each => each.kind === 'action.denied'))
+})
+
+test('attack: the session of another identity is not there: no call, no stream, no cancellation, no end', async () => {
   const { session } = await post(hello)
   assert.ok(session)
   const other = await stage.world.token('batch-agent')
@@ -219,7 +243,7 @@ test('attack: the session of another identity is not there: no call, no stream, 
   const list = '{"jsonrpc":"2.0","id":2,"method":"tools/list"}'
   const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}'
   for (const body of [list, cancel, '{"jsonrpc":"2.0","id":"sp-1","result":{}}'])
-    assert.equal((await post(body, with_, other)).status, 404)
+    assert.equal((await post(body, with_, { ...stage, token: other })).status, 404)
   for (const method of ['GET', 'DELETE']) {
     const answer = await fetch(stage.url, {
       method,

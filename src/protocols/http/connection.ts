@@ -26,6 +26,7 @@ import { requestRules } from './headers.ts'
 import { Holds } from './patience.ts'
 import { endsConnection, faulted, sendRefused, unauthenticated } from './refusal.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
+import { Running } from '../running.ts'
 import { readHead, type RequestHead, type RequestPolicy } from './request.ts'
 import { Upstream } from './upstream.ts'
 import { WebSocketExchange } from './websocket.ts'
@@ -50,11 +51,9 @@ class HttpConnection implements OpenConnection {
   readonly #upstream: Upstream
   readonly #refused: RefusedIdentities
   readonly #holds: Holds
-  readonly #running = new Set<Downstream>()
+  readonly #running = new Running<Downstream>()
   /** Of the gateway's address: what a token may be bound to. */
   readonly #path: string
-  #closing = false
-  #idle: (() => void) | undefined
 
   constructor(connection: Connection, gateway: Gateway, flavour: Flavour) {
     this.connection = connection
@@ -91,37 +90,24 @@ class HttpConnection implements OpenConnection {
   }
 
   async close(graceMs: number): Promise<void> {
-    this.#closing = true
-    if (this.#running.size > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#idle = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
-    for (const downstream of this.#running) downstream.abandon()
+    await this.#running.close(graceMs)
     this.#refused.close()
     await this.#upstream.close()
   }
 
   async #run(downstream: Downstream, take: (downstream: Downstream) => Promise<void>): Promise<void> {
-    this.#running.add(downstream)
-    try {
-      await take(downstream)
-    } catch (error) {
-      const fault = asGatewayError(error)
-      if (downstream.headSent) downstream.cut()
-      else sendRefused(downstream, faulted(fault, undefined, this.#flavour), endsConnection(fault))
-    } finally {
-      this.#running.delete(downstream)
-      if (this.#running.size === 0) this.#idle?.()
-    }
+    await this.#running.during(downstream, () =>
+      take(downstream).catch((error: unknown) => this.#fail(downstream, asGatewayError(error))),
+    )
+  }
+
+  #fail(downstream: Downstream, fault: GatewayError): void {
+    if (downstream.headSent) downstream.cut()
+    else sendRefused(downstream, faulted(fault, undefined, this.#flavour), endsConnection(fault))
   }
 
   async #serve(downstream: Downstream, arrival: Arrival): Promise<void> {
-    if (this.#closing) throw new GatewayError('shutting-down')
+    if (this.#running.closing) throw new GatewayError('shutting-down')
     const { request } = downstream
     if (arrival.upgrade !== undefined && !this.#flavour.settings.websocket) {
       throw new GatewayError('invalid-request', { detail: 'this connection takes no WebSockets' })

@@ -1,7 +1,6 @@
 /** A connection that speaks MCP: takes what clients of both eras send to its one address. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError, asGatewayError } from '../../errors.ts'
-import { createLogger } from '../../log.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
 import { identifyShown } from '../../identity/certificates.ts'
@@ -18,6 +17,7 @@ import { readHead, type RequestHead, type RequestPolicy } from '../http/request.
 import { type CommonSettings, parseCommonSettings } from '../http/settings.ts'
 import { Upstream } from '../http/upstream.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
+import { Running } from '../running.ts'
 import type { Caller, Parts } from './caller.ts'
 import { ClientSession, ClientSessions } from './client-sessions.ts'
 import { readMessage, writeMessage } from './codec.ts'
@@ -45,8 +45,6 @@ import { latestLegacy, negotiated } from './versions.ts'
 import { VirtualServer } from './virtual-server.ts'
 
 const sweepMs = 60_000
-/** What servers write to their standard error goes where the gateway's own words go. */
-const logger = createLogger()
 
 export class McpConnection implements OpenConnection {
   readonly connection: Connection
@@ -58,12 +56,10 @@ export class McpConnection implements OpenConnection {
   readonly #refused: RefusedIdentities
   readonly #requests: Requests
   readonly #sessions: ClientSessions
-  readonly #running = new Set<Downstream>()
+  readonly #running = new Running<Downstream>()
   readonly #pools: (StdioPool | undefined)[] = []
   readonly #sweeper: NodeJS.Timeout
   readonly #forgetEnded: (() => void) | undefined
-  #closing = false
-  #idle: (() => void) | undefined
 
   constructor(connection: Connection, gateway: Gateway) {
     const settings = connection.settings as McpSettings
@@ -115,17 +111,7 @@ export class McpConnection implements OpenConnection {
   }
 
   async close(graceMs: number): Promise<void> {
-    this.#closing = true
-    if (this.#running.size > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#idle = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
-    for (const downstream of this.#running) downstream.abandon()
+    await this.#running.close(graceMs)
     clearInterval(this.#sweeper)
     this.#forgetEnded?.()
     this.#requests.close()
@@ -164,29 +150,25 @@ export class McpConnection implements OpenConnection {
       onStderr: (line, secrets) => {
         const lease = { secrets, [Symbol.asyncDispose]: async () => undefined }
         const masker = gateway.masker(['secrets', 'personal'], this.connection, lease)
-        logger.info('a server said', { ...of, line: masker.json(line) })
+        gateway.logger?.info('a server said', { ...of, line: masker.json(line) })
       },
-      onEnd: why => logger.warn('a server’s process has ended', { ...of, why }),
+      onEnd: why => gateway.logger?.warn('a server’s process has ended', { ...of, why }),
     })
   }
 
   async #run(request: IncomingMessage, response: ServerResponse, base: string): Promise<void> {
     const downstream = new Downstream(request, response)
-    this.#running.add(downstream)
-    try {
-      await this.#serve(downstream, base)
-    } catch (error) {
-      const fault = asGatewayError(error)
-      if (downstream.headSent) downstream.cut()
-      else sendRefused(downstream, problem(fault, undefined, undefined), endsConnection(fault))
-    } finally {
-      this.#running.delete(downstream)
-      if (this.#running.size === 0) this.#idle?.()
-    }
+    await this.#running.during(downstream, () =>
+      this.#serve(downstream, base).catch((error: unknown) => {
+        const fault = asGatewayError(error)
+        if (downstream.headSent) downstream.cut()
+        else sendRefused(downstream, problem(fault, undefined, undefined), endsConnection(fault))
+      }),
+    )
   }
 
   async #serve(downstream: Downstream, base: string): Promise<void> {
-    if (this.#closing) throw new GatewayError('shutting-down')
+    if (this.#running.closing) throw new GatewayError('shutting-down')
     const { request } = downstream
     const head = readHead(request, base, this.#policy)
     if (head.judged !== '/' && head.judged !== '/mcp') throw new GatewayError('not-found')
@@ -311,11 +293,7 @@ export class McpConnection implements OpenConnection {
       ...(session === undefined ? {} : { session: session.session.id }),
     }
     const caller: Caller = {
-      // Who is judged and recorded is who asks now: a newer token may bring other groups and scopes.
-      session:
-        session === undefined
-          ? await this.#resume(arrival)
-          : { ...session.session, subject: arrival.subject },
+      session: session === undefined ? await this.#resume(arrival) : sessionOfNow(session, arrival),
       asked,
       headers: arrival.headers,
       answer: this.#answer(arrival.downstream, arrival.head, { session }),
@@ -353,7 +331,8 @@ export class McpConnection implements OpenConnection {
       client: session.profile,
       session: session.session.id,
     }
-    await this.#requests.stream({ session: session.session, asked, headers, answer, client: session })
+    const own = sessionOfNow(session, arrival)
+    await this.#requests.stream({ session: own, asked, headers, answer, client: session })
   }
 
   #endSession(arrival: Arrival): void {
@@ -408,6 +387,11 @@ interface Arrival {
 const badOrigin = new RpcError(codes.invalidRequest, 'Forbidden: not a host or origin of this connection', {
   status: 403,
 })
+
+/** Who is judged and recorded is who asks now: a newer token may bring other groups and scopes. */
+function sessionOfNow({ session }: ClientSession, { subject }: Arrival): Session {
+  return { ...session, subject }
+}
 
 function withStatus(error: RpcError, status: number): RpcError {
   return new RpcError(error.code, error.message, { status, data: error.data })
