@@ -37,6 +37,7 @@ export class StdioTalk {
   facts: ServerFacts = { capabilities: {}, info: undefined, instructions: undefined, version: modernVersion }
   readonly listeners = new Set<(notification: RpcNotification) => void>()
   readonly ended: Promise<string>
+  readonly #gone = new AbortController()
   readonly #process: StdioProcess
   readonly #limits: StdioLimits
   readonly #pending = new Map<number, Pending>()
@@ -53,6 +54,7 @@ export class StdioTalk {
         const error = new GatewayError('upstream-unreachable', { detail: `the server’s process: ${why}` })
         for (const { reject } of this.#pending.values()) reject(error)
         this.#pending.clear()
+        this.#gone.abort()
         end(why)
       },
     })
@@ -60,6 +62,11 @@ export class StdioTalk {
 
   get over(): boolean {
     return this.#process.ended
+  }
+
+  /** Fires when the process has ended. */
+  get gone(): AbortSignal {
+    return this.#gone.signal
   }
 
   /** Nobody waits for anything, and nobody listens. */
@@ -229,7 +236,7 @@ export class StdioLink implements Link {
       await this.#talk.call({ ...call, method: 'subscriptions/listen' })
       return
     }
-    const { listeners, ended } = this.#talk
+    const { listeners, gone } = this.#talk
     let untaken = 0
     const listener = (notification: RpcNotification): void => {
       // A change that a slow client misses it sees at its next list.
@@ -239,7 +246,7 @@ export class StdioLink implements Link {
     }
     listeners.add(listener)
     try {
-      await Promise.race([ended, fired(call.signal)])
+      await fired(AbortSignal.any([gone, call.signal]))
     } finally {
       listeners.delete(listener)
     }

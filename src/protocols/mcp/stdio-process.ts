@@ -23,7 +23,7 @@ export interface ProcessPlan {
 
 export interface ProcessEars {
   onMessage(message: RpcMessage): void
-  /** A line of standard error, at most 4096 bytes, not masked. Lines beyond 100 in 10 seconds are left out. */
+  /** A line of standard error, not masked. Lines over 4096 bytes, and beyond 100 in 10 seconds, are left out. */
   onStderr(line: string): void
   /** Called once; nothing is called after it. */
   onEnd(why: string): void
@@ -35,6 +35,9 @@ const inherited = ['PATH', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR']
 const mostGarbage = 100
 const longestErrorLine = 4096
 const errorLines = { most: 100, perMs: 10_000 }
+
+/** Between the end of its output and its own, milliseconds. */
+const exitMs = 500
 
 /** How long it is waited for after its input was closed, and after SIGTERM, milliseconds. */
 export interface EndPatience {
@@ -108,9 +111,13 @@ export class StdioProcess {
     stdout!.on('data', (chunk: Buffer) => {
       if (this.#ended) return
       for (const line of lines.push(chunk)) this.#take(line)
-      if (lines.size > this.#maxMessage) this.#break(`a message is over ${this.#maxMessage} bytes`)
+      if (lines.overlong) this.#break(`a message is over ${this.#maxMessage} bytes`)
     })
-    stdout!.once('end', () => this.#break('it has closed its output'))
+    // Most often it has ended, and how says more.
+    stdout!.once('end', () => {
+      const timer = setTimeout(() => this.#break('it has closed its output'), exitMs)
+      void this.#gone.then(() => clearTimeout(timer))
+    })
     const errors = new Lines(longestErrorLine)
     let told = 0
     let since = performance.now()
@@ -122,7 +129,6 @@ export class StdioProcess {
         }
         if (told++ < errorLines.most && !this.#ended) this.#ears.onStderr(line.toString('utf8'))
       }
-      if (errors.size > longestErrorLine) errors.drop()
     })
   }
 
@@ -161,11 +167,15 @@ export class StdioProcess {
   }
 }
 
-/** Splits at line feeds; holds at most one line that has not ended, which its owner drops or ends at the limit. */
+/** Splits at line feeds. A line over the limit is left out whole, its later pieces too, and never held. */
 class Lines {
   readonly #limit: number
   #parts: Buffer[] = []
-  size = 0
+  #size = 0
+  /** The line that has not ended is one that is left out. */
+  #skipping = false
+  /** There was a line over the limit. */
+  overlong = false
 
   constructor(limit: number) {
     this.#limit = limit
@@ -175,24 +185,29 @@ class Lines {
     const lines: Buffer[] = []
     let from = 0
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, from)) {
-      const whole = this.size + (end - from) <= this.#limit
-      if (whole) lines.push(Buffer.concat([...this.#parts, chunk.subarray(from, end)]))
-      else if (this.#limit > longestErrorLine) {
-        // Its owner sees the size and ends it.
-        this.size = this.#limit + 1
-        return lines
-      }
-      this.drop()
+      this.#hold(chunk.subarray(from, end))
+      if (!this.#skipping) lines.push(Buffer.concat(this.#parts))
+      this.#drop()
+      this.#skipping = false
       from = end + 1
     }
-    this.#parts.push(chunk.subarray(from))
-    this.size += chunk.length - from
+    this.#hold(chunk.subarray(from))
     return lines
   }
 
-  drop(): void {
+  #hold(piece: Buffer): void {
+    if (this.#skipping) return
+    this.#parts.push(piece)
+    this.#size += piece.length
+    if (this.#size <= this.#limit) return
+    this.#drop()
+    this.#skipping = true
+    this.overlong = true
+  }
+
+  #drop(): void {
     this.#parts = []
-    this.size = 0
+    this.#size = 0
   }
 }
 
