@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import { asGatewayError, GatewayError } from '../errors.ts'
 import { EntriesPrunedError } from '../storage/storage.ts'
 import { problemOf } from './problem.ts'
+import { parseJson, readBytes } from './read-body.ts'
 import { type Call, type Caller, type Role, type Route, streamed } from './route.ts'
 import { createRouter } from './router.ts'
 import type { Services } from './services.ts'
@@ -55,13 +56,13 @@ export function createApi(services: Services, routes: readonly Route[]): ApiHand
     checkCaller(services, route, caller)
     const gone = new AbortController()
     response.once('close', () => gone.abort())
-    const { browser } = caller
+    const { ended } = caller
     const call: Call<unknown, unknown, unknown> = {
       services,
       caller,
       request,
       response,
-      signal: browser === undefined ? gone.signal : AbortSignal.any([gone.signal, browser.ended]),
+      signal: ended === undefined ? gone.signal : AbortSignal.any([gone.signal, ended]),
       params: check(route.params, match.params, 'path'),
       query: check(route.query, queryOf(search), 'query'),
       body: await bodyOf(route, request),
@@ -178,31 +179,16 @@ function check(schema: z.ZodType | undefined, value: unknown, where: string): un
 }
 
 async function bodyOf(route: Route, request: IncomingMessage): Promise<unknown> {
-  if (route.raw === true) return await readBytes(request)
+  if (route.raw === true) return await readBytes(request, bodyLimit)
   return route.body === undefined ? undefined : check(route.body, await readJson(request), 'body')
-}
-
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > bodyLimit) throw new GatewayError('body-too-large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
-  const bytes = await readBytes(request)
+  const bytes = await readBytes(request, bodyLimit)
   if (bytes.length === 0) return {}
   // A form post from another site can't send this type without asking first, so this also stops cross-site posts.
   if (type !== 'application/json')
     throw new GatewayError('invalid-request', { detail: 'send application/json' })
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    throw new GatewayError('invalid-request', { detail: 'the body is not JSON' })
-  }
+  return parseJson(bytes)
 }

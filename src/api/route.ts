@@ -15,6 +15,8 @@ export interface Caller {
   readonly roles: ReadonlySet<Role>
   /** Where the caller is a browser that signed in. */
   readonly browser?: BrowserCaller
+  /** Fires when the caller's session is over, where it has one: streams that it opened end with it. */
+  readonly ended?: AbortSignal
 }
 
 export interface BrowserCaller {
@@ -22,8 +24,6 @@ export interface BrowserCaller {
   readonly csrf: string
   /** When the session ends, milliseconds since the epoch, unless it is idle before. */
   readonly expiresAt: number
-  /** Fires when the session is over: streams that it opened end with it. */
-  readonly ended: AbortSignal
 }
 
 /** What a handler is given: its inputs, already checked. */

@@ -22,7 +22,10 @@ export interface Refusal {
   readonly claimed?: { readonly issuer?: string; readonly subject?: string }
 }
 
-export type Identified = { readonly subject: Subject } | { readonly refusal: Refusal }
+/** `ended` fires when the session that the credential stands for is over, where there is one. */
+export type Identified =
+  | { readonly subject: Subject; readonly ended?: AbortSignal }
+  | { readonly refusal: Refusal }
 
 /**
  * Turns a presented credential into a Subject. Answers from its cache without waiting where it can. Never throws

@@ -30,7 +30,8 @@ export function identifyByToken(parts: {
       await refused.note({ ip, port }, identified.refusal)
       throw new GatewayError('unauthenticated')
     }
-    return { subject: identified.subject, roles: parts.rolesOf(identified.subject) }
+    const { subject, ended } = identified
+    return { subject, roles: parts.rolesOf(subject), ...(ended === undefined ? {} : { ended }) }
   }
 }
 

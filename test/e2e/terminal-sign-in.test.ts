@@ -142,6 +142,19 @@ test('signing out everywhere, or removing the person, ends their terminals', asy
   assert.equal((await me(third)).status, 401)
 })
 
+test('what a terminal follows ends with its session', async () => {
+  const browser = await person('kim@example.com', ['auditor', 'user'])
+  const begun = await begin()
+  await decide(browser, begun.verification_uri_complete, 'allow')
+  const { access_token: token = '' } = await redeem(begun.device_code)
+  const headers = { authorization: `Bearer ${token}` }
+  const stream = await fetch(`${gateway.url}/api/v1/audit/stream?from=0`, { headers })
+  assert.equal(stream.status, 200)
+  const ended = stream.text()
+  assert.equal((await fetch(`${gateway.url}/auth/sign-out`, { method: 'POST', headers })).status, 204)
+  assert.match(await ended, /identity\.signed_in/)
+})
+
 test('who refuses lets nobody in, and the log says so', async () => {
   const browser = await person('gus@example.com', ['user'])
   const begun = await begin()

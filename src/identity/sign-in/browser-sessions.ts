@@ -1,7 +1,7 @@
 /**
  * Sessions of people who signed in, each for a browser (a cookie) or for a terminal (a token). Both hold a random secret;
- * the store holds its hash, so that who reads the store can't sign in, and neither is good for the other's place. Durable, so a restart signs nobody out. What another process of the gateway ended is seen here
- * within `recheckMs`.
+ * the store holds its hash, so that who reads the store can't sign in, and neither is good in the other's place.
+ * Durable, so a restart signs nobody out. What another process of the gateway ended is seen here within `recheckMs`.
  */
 import { createHmac, hash, randomBytes } from 'node:crypto'
 import type { Clock } from '../../clock.ts'

@@ -29,7 +29,8 @@ export function identifyByCookie(parts: {
     const caller: Caller = {
       subject,
       roles: parts.rolesOf(subject),
-      browser: { csrf, expiresAt: expires, ended },
+      browser: { csrf, expiresAt: expires },
+      ended,
     }
     return caller
   }

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ApiHandler, Identify } from '../../api/handler.ts'
+import { parseJson, readBytes } from '../../api/read-body.ts'
 import { problemOf } from '../../api/problem.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
 import { wwwAuthenticate } from '../../identity/www-authenticate.ts'
@@ -56,7 +57,7 @@ async function serve(
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   const { signal } = gone
-  const body = request.method === 'POST' ? await readJson(request) : undefined
+  const body = request.method === 'POST' ? parseJson(await readBytes(request, bodyLimit)) : undefined
   const headers = Object.entries(request.headers).flatMap(([key, value]) =>
     typeof value === 'string' && key !== 'authorization' ? [[key, value] as [string, string]] : [],
   )
@@ -64,7 +65,6 @@ async function serve(
     method: request.method ?? 'GET',
     headers,
     signal,
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const own = await of.load()
   const answer = await own.answer(asked, body, { caller, request, response, signal })
@@ -72,21 +72,6 @@ async function serve(
   if (answer.body === null) return void response.end()
   response.flushHeaders()
   await pipeline(Readable.fromWeb(answer.body), response).catch(() => undefined)
-}
-
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length
-    if (size > bodyLimit) throw new GatewayError('body-too-large')
-    parts.push(part)
-  }
-  try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown
-  } catch {
-    throw new GatewayError('invalid-request', { detail: 'the body is not JSON' })
-  }
 }
 
 function refuse({ publicUrl }: OwnMcpPage, response: ServerResponse, error: GatewayError): void {
