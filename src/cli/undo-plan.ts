@@ -67,7 +67,7 @@ async function undoneBefore({ api, session }: UndoParts): Promise<ReadonlyMap<st
   let after: string | undefined
   do {
     const page = await api.call<{ entries: Entry[]; next?: string }>('/audit/entries', {
-      query: { kind: 'undo.applied', limit: 1000, after },
+      query: { kind: 'undo.applied', text: session.id, limit: 1000, after },
     })
     for (const { of, by } of page.entries as unknown as Link[])
       if (of.session === session.id) found.set(of.entry, by.entry)

@@ -55,9 +55,9 @@ export interface CompareParts {
   readonly holdings: Holdings
   /** Whether a stub stands for the entry by right. */
   readonly isDeadLetter: (index: number) => Promise<boolean>
-  /** Told what is missing of each chunk, in order, before the next is read. */
   /** Entries compared at once; default: 10,000. */
   readonly chunk?: number
+  /** Told what is missing of each chunk, in order, before the next is read. */
   readonly onMissing?: (indexes: ReadonlySet<number>) => Promise<void>
 }
 

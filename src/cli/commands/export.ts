@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Reconciliation } from '../../export/reconciler.ts'
 import type { KeptFinding } from '../../export/kept.ts'
 import type { SinkStatus } from '../../export/status.ts'
 import { connect } from '../client.ts'
@@ -79,21 +80,6 @@ async function backfill(
   printJson(await (await connect(globals(command))).call(path, { method: 'POST', body }))
 }
 
-interface Compared {
-  readonly equal: boolean
-  readonly since: string
-  readonly until: string
-  readonly entries: number
-  readonly held: number
-  readonly stubs: number
-  readonly missing: number
-  readonly altered: number
-  readonly foreign: number
-  readonly duplicates: number
-  readonly sent?: number
-  readonly examples: Readonly<Record<'missing' | 'altered' | 'foreign', readonly string[]>>
-}
-
 /** Longer than any comparison that a person waits for. */
 const patience = 24 * 3_600_000
 
@@ -106,9 +92,9 @@ async function reconcile(
   const { since, until, dryRun = false } = choice
   const body = { ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) }
   const path = `/export/${encodeURIComponent(sink)}/${dryRun ? 'compare' : 'reconcile'}`
-  let found: Compared
+  let found: Reconciliation
   try {
-    found = await (await connect(options)).call<Compared>(path, { method: 'POST', body, patience })
+    found = await (await connect(options)).call<Reconciliation>(path, { method: 'POST', body, patience })
   } catch (error) {
     // Not compared is not the same as different.
     if (error instanceof Failure && error.exitCode === exit.failed)
@@ -120,7 +106,7 @@ async function reconcile(
   if (!found.equal) process.exitCode = exit.failed
 }
 
-function showComparison(sink: string, found: Compared): void {
+function showComparison(sink: string, found: Reconciliation): void {
   const { since, until, entries, held, stubs, duplicates, sent, examples } = found
   print(`${sink}, ${since} to ${until}`)
   print(`  ${entries} entries, ${held} held as they are in the log`)

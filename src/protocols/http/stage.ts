@@ -71,16 +71,17 @@ function argumentsOf(given: ReplayCall): [string, string, { type: string; text: 
 }
 
 function answerOf({ status, value }: Answered): StageAnswer {
-  const ok = status >= 200 && status < 300 && status !== 202
-  const approval = memberOf(memberOf(value, 'approval'), 'id')
+  const isTaken = status >= 200 && status < 300
+  const isDone = isTaken && status !== 202
+  const approval = isDone ? undefined : memberOf(memberOf(value, 'approval'), 'id')
+  const waits = typeof approval === 'string'
   const errors = memberOf(value, 'errors')
   const said = Array.isArray(errors) && typeof errors[0] === 'string' ? errors[0] : memberOf(value, 'detail')
-  const words = ok || typeof said !== 'string' ? String(status) : `${status} ${said}`
   return {
-    ok: typeof approval === 'string' ? false : ok || status === 202,
-    words,
-    ...(ok && value !== undefined ? { state: value } : {}),
-    ...(typeof approval === 'string' && !ok ? { approval } : {}),
+    ok: isTaken && !waits,
+    words: isDone || typeof said !== 'string' ? String(status) : `${status} ${said}`,
+    ...(isDone && value !== undefined ? { state: value } : {}),
+    ...(waits ? { approval } : {}),
   }
 }
 

@@ -48,7 +48,11 @@ function listed(answer: unknown, member?: string): Json[] {
 }
 
 const text = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '')
-const escaped = encodeURIComponent
+
+/** One is made at the address of the list, and changed and removed below it. */
+function at(create: string): Pick<KindOfResource, 'create' | 'path'> {
+  return { create, path: remote => `${create}/${encodeURIComponent(remote)}` }
+}
 
 /** Every page of a list that is asked for by page number, at most a hundred of them. */
 async function paged(ask: (page: number) => Promise<Json[]>, size: number): Promise<Json[]> {
@@ -63,8 +67,7 @@ async function paged(ask: (page: number) => Promise<Json[]>, size: number): Prom
 
 const pipelines: KindOfResource = {
   kind: 'pipeline',
-  create: '/api/v1/logs/config/pipelines',
-  path: remote => `/api/v1/logs/config/pipelines/${escaped(remote)}`,
+  ...at('/api/v1/logs/config/pipelines'),
   update: 'PUT',
   async list(api) {
     return listed(await api.call('GET', this.create))
@@ -75,8 +78,7 @@ const pipelines: KindOfResource = {
 
 const indexes: KindOfResource = {
   kind: 'index',
-  create: '/api/v1/logs/config/indexes',
-  path: remote => `/api/v1/logs/config/indexes/${escaped(remote)}`,
+  ...at('/api/v1/logs/config/indexes'),
   update: 'PUT',
   async list(api) {
     return listed(await api.call('GET', this.create), 'indexes')
@@ -90,8 +92,7 @@ const indexes: KindOfResource = {
 
 const archives: KindOfResource = {
   kind: 'archive',
-  create: '/api/v2/logs/config/archives',
-  path: remote => `/api/v2/logs/config/archives/${escaped(remote)}`,
+  ...at('/api/v2/logs/config/archives'),
   update: 'PUT',
   async list(api) {
     return listed(await api.call('GET', this.create), 'data')
@@ -105,8 +106,7 @@ const archives: KindOfResource = {
 
 const logMetrics: KindOfResource = {
   kind: 'log-metric',
-  create: '/api/v2/logs/config/metrics',
-  path: remote => `/api/v2/logs/config/metrics/${escaped(remote)}`,
+  ...at('/api/v2/logs/config/metrics'),
   update: 'PATCH',
   async list(api, names) {
     return listed(await api.call('GET', this.create), 'data')
@@ -123,8 +123,7 @@ const logMetrics: KindOfResource = {
 
 const dashboards: KindOfResource = {
   kind: 'dashboard',
-  create: '/api/v1/dashboard',
-  path: remote => `/api/v1/dashboard/${escaped(remote)}`,
+  ...at('/api/v1/dashboard'),
   update: 'PUT',
   async list(api) {
     const size = 100
@@ -146,12 +145,11 @@ const dashboards: KindOfResource = {
 
 const monitors: KindOfResource = {
   kind: 'monitor',
-  create: '/api/v1/monitor',
-  path: remote => `/api/v1/monitor/${escaped(remote)}`,
+  ...at('/api/v1/monitor'),
   update: 'PUT',
   async list(api) {
     const size = 100
-    const path = `${this.create}?monitor_tags=${escaped(ownTag)}&page_size=${size}`
+    const path = `${this.create}?monitor_tags=${encodeURIComponent(ownTag)}&page_size=${size}`
     const all = await paged(async page => listed(await api.call('GET', `${path}&page=${page}`)), size)
     return all
       .filter(isOurs)
@@ -161,8 +159,7 @@ const monitors: KindOfResource = {
 
 const securityRules: KindOfResource = {
   kind: 'security-rule',
-  create: '/api/v2/security_monitoring/rules',
-  path: remote => `/api/v2/security_monitoring/rules/${escaped(remote)}`,
+  ...at('/api/v2/security_monitoring/rules'),
   update: 'PUT',
   async list(api) {
     const size = 100
