@@ -1,5 +1,7 @@
 /** One server behind a connection: its conversations, what it offers, and what its tools are taken for. */
+import { hash } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
+import { BoundedCache } from '../../identity/bounded-cache.ts'
 import { type Kind, type Item, type Items, itemsOf, listings } from './catalogue.ts'
 import { Classifier } from './classify.ts'
 import type { Link, LinkCall } from './link.ts'
@@ -21,6 +23,8 @@ export type Contact = Pick<
 export type OpenLink = (known: Era | 'auto', contact: Contact) => Promise<Link>
 
 const mostPages = 1000
+/** Kept of lists besides those of who has the most. */
+const itemsOfOthers = 20_000
 
 interface Kept {
   readonly opening: Promise<Link>
@@ -31,6 +35,11 @@ interface Kept {
 interface Listed {
   readonly items: Items
   readonly at: number
+}
+
+interface Lists {
+  readonly read: Map<Kind, Listed>
+  readonly reading: Map<Kind, Promise<Items>>
 }
 
 export interface ServerOptions {
@@ -55,8 +64,13 @@ export class Server {
   /** In which era the server answers clients of each. */
   readonly #spoken = new Map<Era, Era>()
   readonly #links = new Map<string, Kept>()
-  readonly #lists = new WeakMap<Link, Map<Kind, Listed>>()
-  readonly #reading = new WeakMap<Link, Map<Kind, Promise<Items>>>()
+  /**
+   * By what was lent for the reading: a server may offer each person something else, and a conversation is one for
+   * several identities where the server is of 2026.
+   */
+  readonly #lists = new WeakMap<Link, BoundedCache<Lists>>()
+  /** By the key of a contact, what it was lent last. */
+  readonly #lent: BoundedCache<string>
 
   constructor(settings: ServerSettings, options: ServerOptions) {
     this.name = settings.name
@@ -65,6 +79,7 @@ export class Server {
     this.classifier = new Classifier(settings)
     this.#options = options
     this.#asked = settings.era
+    this.#lent = new BoundedCache({ entries: options.mostLinks, weight: options.mostLinks })
   }
 
   /**
@@ -112,30 +127,64 @@ export class Server {
     return !this.#options.separate && this.#spoken.get(era) === 'modern' ? '' : key
   }
 
-  /** What was listed in this conversation, at most `maxAgeMs` ago. */
+  /** What was listed in this conversation with what this contact was lent, at most `maxAgeMs` ago. */
   listed(key: string, kind: Kind, maxAgeMs: number): Items | undefined {
     const link = this.opened(key)
-    const found = link && this.#lists.get(link)?.get(kind)
+    const lent = this.#lent.get(key)
+    if (link === undefined || lent === undefined) return undefined
+    const found = this.#lists.get(link)?.get(lent)?.read.get(kind)
     return found !== undefined && performance.now() - found.at <= maxAgeMs ? found.items : undefined
   }
 
-  /** Reads a list whole, or joins who reads it already. Empty for a server that has none of the kind. */
+  /** Reads a list whole, or joins who reads the same already. Empty for a server that has none of the kind. */
   async list(kind: Kind, contact: Contact): Promise<Items> {
     const link = await this.link(contact)
-    let reading = this.#reading.get(link)
-    if (reading === undefined) this.#reading.set(link, (reading = new Map<Kind, Promise<Items>>()))
-    let under = reading.get(kind)
-    if (under === undefined) {
-      under = this.#read(link, kind, contact).finally(() => reading.delete(kind))
-      reading.set(kind, under)
+    const { lists, keep } = this.#listsFor(link, contact)
+    const { read, reading } = lists
+    for (let under = reading.get(kind); under !== undefined; under = reading.get(kind)) {
+      try {
+        return await under
+      } catch (error) {
+        // Who read it may have left; then it is read for whoever is still there.
+        if (contact.signal.aborted || !(error instanceof GatewayError) || error.code !== 'client-gone')
+          throw error
+      }
     }
-    return await under
+    const own = this.#read(link, kind, contact)
+      .then(items => {
+        read.set(kind, { items, at: performance.now() })
+        keep()
+        return items
+      })
+      .finally(() => reading.delete(kind))
+    reading.set(kind, own)
+    return await own
   }
 
   /** A server says that a list has changed: the next use reads it anew. */
   changed(key: string, kind: Kind): void {
     const link = this.opened(key)
-    if (link !== undefined) this.#lists.get(link)?.delete(kind)
+    const lent = this.#lent.get(key)
+    if (link !== undefined && lent !== undefined) this.#lists.get(link)?.get(lent)?.read.delete(kind)
+  }
+
+  #listsFor(link: Link, { key, secrets }: Contact): { readonly lists: Lists; readonly keep: () => void } {
+    const { mostLinks, mostItems } = this.#options
+    const lent = hash('sha256', JSON.stringify(Object.entries(secrets).toSorted()), 'base64')
+    this.#lent.set(key, lent, 1)
+    let ofLink = this.#lists.get(link)
+    if (ofLink === undefined) {
+      // What one is offered always fits: four kinds of things at most.
+      ofLink = new BoundedCache<Lists>({ entries: mostLinks, weight: 4 * mostItems + itemsOfOthers })
+      this.#lists.set(link, ofLink)
+    }
+    const lists = ofLink.get(lent) ?? { read: new Map<Kind, Listed>(), reading: new Map() }
+    const keep = (): void => {
+      const weight = [...lists.read.values()].reduce((sum, { items }) => sum + items.size, 1)
+      ofLink.set(lent, lists, weight)
+    }
+    keep()
+    return { lists, keep }
   }
 
   risk(item: Item): ReturnType<Classifier['classify']> {
@@ -176,11 +225,7 @@ export class Server {
       cursor = textOf(result['nextCursor'])
       if (cursor === undefined) break
     }
-    const items = itemsOf(kind, listed)
-    let lists = this.#lists.get(link)
-    if (lists === undefined) this.#lists.set(link, (lists = new Map<Kind, Listed>()))
-    lists.set(kind, { items, at: performance.now() })
-    return items
+    return itemsOf(kind, listed)
   }
 
   /** Conversations that nobody used for long, and the oldest of too many. */
