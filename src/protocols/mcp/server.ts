@@ -170,7 +170,7 @@ export class Server {
 
   #listsFor(link: Link, { key, secrets }: Contact): { readonly lists: Lists; readonly keep: () => void } {
     const { mostLinks, mostItems } = this.#options
-    const lent = hash('sha256', JSON.stringify(Object.entries(secrets).toSorted()), 'base64')
+    const lent = hash('sha256', JSON.stringify(secrets), 'base64')
     this.#lent.set(key, lent, 1)
     let ofLink = this.#lists.get(link)
     if (ofLink === undefined) {
