@@ -26,7 +26,7 @@ export const allowAll: Rules = [
     effect: 'allow',
     subjects: { kinds: ['agent'] },
     unknown: true,
-    operations: ['tools/call:test_*', 'prompts/get:test_*', 'resources/*:test:*'],
+    operations: ['tools/call:test_*', 'prompts/get:test_*', 'resources/read:test://*'],
   },
 ]
 

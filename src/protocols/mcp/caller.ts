@@ -96,6 +96,7 @@ export function contactOf(parts: Parts, caller: Caller, io: Io): Contact {
       checkAsk(parts, caller, request)
       return await io.ask(request)
     },
+    onStream: letGo => io.stream(letGo),
   }
 }
 

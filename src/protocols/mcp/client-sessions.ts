@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Session } from '../../gateway/session.ts'
 import type { ClientProfile } from './envelope.ts'
 import type { McpExchange } from './exchange.ts'
+import { ReplayableStreams } from './replay.ts'
 import { codes, type Fields, type RequestId, RpcError, type RpcResponse } from './rpc.ts'
 
 interface Waiting {
@@ -21,6 +22,7 @@ export class ClientSession {
   readonly profile: ClientProfile
   readonly running = new Map<RequestId, McpExchange>()
   readonly subscribed = new Set<string>()
+  readonly streams = new ReplayableStreams()
   /** Wakes the open stream so that it subscribes anew. */
   onSubscribed: () => void = () => {}
   logLevel: string | undefined
@@ -64,6 +66,7 @@ export class ClientSession {
     for (const each of this.#waiting.values())
       each.reject(new RpcError(codes.internal, 'the session has ended'))
     for (const each of this.running.values()) each.cancel()
+    this.streams.close()
   }
 }
 

@@ -27,6 +27,7 @@ import { type ClientProfile, eraOf, headerValues, type HeaderValues, modernProfi
 import { Holds } from './holds.ts'
 import { isKnownHost, isKnownOrigin } from './hosts.ts'
 import { openHttpLink } from './upstream.ts'
+import { Replay, ReplayStore } from './replay.ts'
 import { Requests } from './requests.ts'
 import {
   codes,
@@ -41,7 +42,7 @@ import { SealedStates } from './sealed-state.ts'
 import { Server } from './server.ts'
 import type { McpSettings, ServerSettings } from './settings.ts'
 import { StdioPool } from './stdio-pool.ts'
-import { latestLegacy, negotiated } from './versions.ts'
+import { latestLegacy, negotiated, primedSince } from './versions.ts'
 import { VirtualServer } from './virtual-server.ts'
 
 const sweepMs = 60_000
@@ -56,6 +57,7 @@ export class McpConnection implements OpenConnection {
   readonly #refused: RefusedIdentities
   readonly #requests: Requests
   readonly #sessions: ClientSessions
+  readonly #replays: ReplayStore
   readonly #running = new Running<Downstream>()
   readonly #pools: (StdioPool | undefined)[] = []
   readonly #sweeper: NodeJS.Timeout
@@ -80,6 +82,7 @@ export class McpConnection implements OpenConnection {
     const pins = new ConnectionPins(gateway.pins, connection.name, settings.pins)
     this.#parts = { gateway, connection, settings, virtual, states, pins }
     this.#requests = new Requests(this.#parts, new Holds(settings.hold))
+    this.#replays = new ReplayStore({ most: settings.limits.replay, keptMs: settings.timeouts.resume })
     this.#sessions = new ClientSessions({
       most: settings.limits.sessions,
       idleMs: settings.timeouts.session,
@@ -322,6 +325,8 @@ export class McpConnection implements OpenConnection {
     // Of 2025 alone, and of a session; the answer of 2026 is 405.
     if (session === undefined || !accepts.includes('text/event-stream'))
       return this.#answer(downstream, head).empty(405, ['Allow', 'POST'])
+    const lastId = headers.get('last-event-id')
+    if (lastId !== undefined) return await this.#comeBack(arrival, session, lastId)
     const answer = this.#answer(downstream, head, { session, quiet: true })
     answer.open()
     const asked = {
@@ -333,6 +338,16 @@ export class McpConnection implements OpenConnection {
     }
     const own = sessionOfNow(session, arrival)
     await this.#requests.stream({ session: own, asked, headers, answer, client: session })
+  }
+
+  /** A client that lost the stream of an answer gets the rest of it. Resolves when this connection has ended. */
+  async #comeBack({ downstream, head }: Arrival, session: ClientSession, lastId: string): Promise<void> {
+    const found = session.streams.find(lastId)
+    const ended = new Promise(resolve => downstream.response.once('close', resolve))
+    if (found?.answer.resume(downstream, found.after) === true) return void (await ended)
+    // Not 404, which would say that the session has gone.
+    const error = new RpcError(codes.invalidRequest, 'This event is not kept any more', { status: 400 })
+    this.#tellError(this.#answer(downstream, head), undefined, error)
   }
 
   #endSession(arrival: Arrival): void {
@@ -368,6 +383,10 @@ export class McpConnection implements OpenConnection {
       keepAliveMs: this.#parts.settings.timeouts.keep_alive,
       mayStream: quiet || /text\/event-stream|\*\/\*|text\/\*/.test(accepts),
       quiet,
+      replay:
+        session === undefined || quiet
+          ? undefined
+          : new Replay(this.#replays, session.streams, session.profile.version >= primedSince),
     })
   }
 

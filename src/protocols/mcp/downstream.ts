@@ -1,15 +1,21 @@
 /** The client's side of one request: a single JSON answer, or a stream of messages that ends with it. */
 import type { Downstream } from '../http/downstream.ts'
-import { sseComment, sseEvent } from './sse.ts'
+import type { Replay } from './replay.ts'
+import { sseComment, sseEvent, ssePriming } from './sse.ts'
 
 export class Answer {
-  readonly downstream: Downstream
+  #downstream: Downstream
   readonly #headers: readonly string[]
   readonly #keepAliveMs: number
   readonly #mayStream: boolean
   readonly #quiet: boolean
+  readonly #replay: Replay | undefined
   #timer: NodeJS.Timeout | undefined
+  #opened = false
   #ended = false
+  #outlives = false
+  /** Set while the stream waits for its client to come back. */
+  #away: NodeJS.Timeout | undefined
   readonly #left = new AbortController()
 
   constructor(
@@ -22,21 +28,24 @@ export class Answer {
       readonly mayStream: boolean
       /** A stream that ends without an answer. */
       readonly quiet?: boolean
+      /** Where a client of 2025 that lost its connection finds the rest. */
+      readonly replay?: Replay | undefined
     },
   ) {
-    this.downstream = downstream
+    this.#downstream = downstream
     this.#headers = how.headers ?? []
     this.#keepAliveMs = how.keepAliveMs
     this.#mayStream = how.mayStream
     this.#quiet = how.quiet ?? false
-    downstream.onGone(() => this.#left.abort())
+    this.#replay = how.replay
+    downstream.onGone(() => this.#gone(downstream))
   }
 
   get streaming(): boolean {
-    return this.downstream.headSent
+    return this.#opened
   }
 
-  /** Fires when the client leaves before the end. */
+  /** Fires when the client leaves before the end, and does not come back in time where it may. */
   get left(): AbortSignal {
     return this.#left.signal
   }
@@ -45,40 +54,59 @@ export class Answer {
     return this.#ended
   }
 
+  /**
+   * From here on the request has been sent to its server: a client of 2025 that loses its connection has not cancelled it
+   * (2025-11-25, basic/transports, "Sending Messages to the Server").
+   */
+  outlives(): void {
+    this.#outlives = true
+  }
+
   /** Begins the stream, so that a client that waits knows that it is being served. */
   open(): void {
-    if (this.streaming || this.downstream.gone || !this.#mayStream) return
-    this.downstream.head(200, '', [
-      'Content-Type',
-      'text/event-stream',
-      'Cache-Control',
-      'no-cache, no-transform',
-      'X-Accel-Buffering',
-      'no',
-      ...this.#headers,
-    ])
-    this.downstream.flush()
-    this.#timer = setInterval(() => {
-      if (!this.downstream.gone) this.downstream.write(Buffer.from(sseComment))
-    }, this.#keepAliveMs)
-    this.#timer.unref()
+    if (this.#opened || this.#ended || this.#downstream.gone || !this.#mayStream) return
+    this.#opened = true
+    this.#begin(this.#downstream)
+    const primed = this.#replay?.begin(this)
+    if (primed !== undefined) this.#downstream.write(Buffer.from(ssePriming(primed)))
   }
 
   /** One message before the answer. Resolves when there is room for the next. */
   async message(text: string): Promise<void> {
     this.open()
-    if (!this.streaming || this.downstream.gone) return
-    if (!this.downstream.write(Buffer.from(sseEvent(text)))) await this.downstream.drained()
+    if (!this.#opened) return
+    if (this.#away !== undefined) await this.#replay?.room()
+    if (this.#left.signal.aborted || this.#ended) return
+    const id = this.#replay?.keep(text, this.#away === undefined)
+    const downstream = this.#downstream
+    if (this.#away !== undefined || downstream.gone) return
+    if (!downstream.write(Buffer.from(sseEvent(text, id)))) await downstream.drained()
+  }
+
+  /** The server has let go of its stream and the client may too: it comes back for the answer, if it knows how. */
+  letGo(): void {
+    if (!this.#opened || this.#ended || this.#away !== undefined || !this.#mayComeBack()) return
+    clearInterval(this.#timer)
+    this.#waitForClient()
+    this.#downstream.end()
   }
 
   /** The answer, and the end. `status` and `headers` (flat) hold where nothing was sent yet. */
   finish(text: string, status = 200, headers: readonly string[] = []): void {
-    this.#stop()
-    if (this.#ended || this.downstream.gone) return
+    if (this.#ended || (this.#downstream.gone && this.#away === undefined)) return this.#stop()
+    const away = this.#away !== undefined
     this.#ended = true
-    if (this.streaming) return this.downstream.end(this.#quiet ? undefined : Buffer.from(sseEvent(text)))
+    if (this.#opened && !this.#quiet) {
+      const id = this.#replay?.keep(text, !away)
+      this.#replay?.end()
+      this.#stop()
+      if (!away) this.#downstream.end(Buffer.from(sseEvent(text, id)))
+      return
+    }
+    this.#stop()
+    if (this.#opened) return this.#downstream.end()
     const body = Buffer.from(text)
-    this.downstream.head(status, '', [
+    this.#downstream.head(status, '', [
       'Content-Type',
       'application/json',
       'Content-Length',
@@ -88,19 +116,90 @@ export class Answer {
       ...this.#headers,
       ...headers,
     ])
-    this.downstream.end(body)
+    this.#downstream.end(body)
   }
 
   /** An answer without a body, such as 202. */
   empty(status: number, headers: readonly string[] = []): void {
     this.#stop()
-    if (this.#ended || this.downstream.gone) return
+    if (this.#ended || this.#downstream.gone) return
     this.#ended = true
-    this.downstream.head(status, '', ['Content-Length', '0', ...this.#headers, ...headers])
-    this.downstream.end()
+    this.#downstream.head(status, '', ['Content-Length', '0', ...this.#headers, ...headers])
+    this.#downstream.end()
+  }
+
+  /**
+   * The client has come back and gets what came after this event, then the rest as it comes. False where that is not kept
+   * any more. An older connection that was not seen to break ends.
+   */
+  resume(downstream: Downstream, after: number): boolean {
+    const missed = this.#replay?.after(after)
+    if (missed === undefined) return false
+    const before = this.#downstream
+    const waited = this.#away !== undefined
+    this.#downstream = downstream
+    this.#stop()
+    if (!waited && !this.#ended) before.end()
+    downstream.onGone(() => this.#gone(downstream))
+    this.#begin(downstream)
+    for (const [id, data] of missed) downstream.write(Buffer.from(sseEvent(data, id)))
+    if (!this.#ended) return true
+    this.#stop()
+    downstream.end()
+    return true
+  }
+
+  /** Cuts it: nobody waits for the client any more. */
+  abandon(): void {
+    this.#giveUp()
+    this.#downstream.abandon()
+  }
+
+  #begin(downstream: Downstream): void {
+    downstream.head(200, '', [
+      'Content-Type',
+      'text/event-stream',
+      'Cache-Control',
+      'no-cache, no-transform',
+      'X-Accel-Buffering',
+      'no',
+      ...this.#headers,
+    ])
+    downstream.flush()
+    this.#timer = setInterval(() => {
+      if (!downstream.gone) downstream.write(Buffer.from(sseComment))
+    }, this.#keepAliveMs)
+    this.#timer.unref()
+  }
+
+  #gone(downstream: Downstream): void {
+    if (downstream !== this.#downstream || this.#ended) return
+    clearInterval(this.#timer)
+    if (this.#opened && this.#mayComeBack()) this.#waitForClient()
+    else this.#left.abort()
+  }
+
+  #mayComeBack(): boolean {
+    const { aborted } = this.#left.signal
+    return this.#outlives && !aborted && this.#replay?.mayWait === true && this.#replay.keptMs > 0
+  }
+
+  #waitForClient(): void {
+    this.#replay!.away()
+    this.#away = setTimeout(() => this.#giveUp(), this.#replay!.keptMs)
+    this.#away.unref()
+  }
+
+  #giveUp(): void {
+    this.#stop()
+    if (!this.#ended) this.#left.abort()
   }
 
   #stop(): void {
     clearInterval(this.#timer)
+    if (this.#away === undefined) return
+    clearTimeout(this.#away)
+    this.#away = undefined
+    this.#replay?.back()
   }
 }

@@ -41,6 +41,8 @@ export interface Io {
   notify(notification: RpcNotification): Promise<void>
   /** Asks the client. Throws RpcError where it can't or may not be asked. */
   ask(request: Pick<RpcRequest, 'method' | 'params'>): Promise<Fields>
+  /** The server answers with a stream, so the client gets one; `letGo`: it may do without one until it asks again. */
+  stream(letGo: boolean): void
 }
 
 export interface ExchangeParts {
@@ -107,7 +109,7 @@ export class McpExchange implements Exchange {
 
   cut(): void {
     this.cancel()
-    this.#parts.answer?.downstream.abandon()
+    this.#parts.answer?.abandon()
   }
 
   record(recorder: Recorder, masker: Masker): void {
@@ -133,7 +135,7 @@ export class McpExchange implements Exchange {
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
     this.#endHold()
     if (this.signal.aborted) throw new GatewayError('client-gone')
-    const { gateway, connection, asked, work } = this.#parts
+    const { gateway, connection, asked, work, answer } = this.#parts
     const { maskRequest } = cleared.obligations
     if (maskRequest.length > 0) this.#upMask = gateway.masker(maskRequest, connection)
     const params = this.#masked(asked.params)
@@ -146,6 +148,11 @@ export class McpExchange implements Exchange {
       starting() {
         if (!started) starting()
         started = true
+        answer?.outlives()
+      },
+      stream(letGo) {
+        if (letGo) answer?.letGo()
+        else if (asked.client.era === 'legacy') answer?.open()
       },
       notify: message => this.#feed.notify(message),
       ask: async request => this.#masked(await this.#feed.ask(request)),

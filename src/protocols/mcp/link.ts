@@ -26,6 +26,8 @@ export interface LinkCall {
   onNotification(notification: RpcNotification): void | Promise<void>
   /** A server of the 2025 era asks the client for something. Throws RpcError for what it can't have. */
   onRequest(request: Pick<RpcRequest, 'method' | 'params'>): Promise<Fields>
+  /** The server answers with a stream; `letGo`: it has broken that off and answers when it is asked again. */
+  onStream?(letGo: boolean): void
 }
 
 /** The cause of the fault where a server took the gateway's credential for no good. */

@@ -12,7 +12,7 @@ import type { Era } from './versions.ts'
 /** With what a server is spoken to on behalf of one client. */
 export type Contact = Pick<
   LinkCall,
-  'client' | 'secrets' | 'signal' | 'starting' | 'onNotification' | 'onRequest'
+  'client' | 'secrets' | 'signal' | 'starting' | 'onNotification' | 'onRequest' | 'onStream'
 > & {
   /** Whose conversation it is: a session of a 2025-era client, or an identity. */
   readonly key: string

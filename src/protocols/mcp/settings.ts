@@ -157,6 +157,9 @@ export const mcpSettings = z
           .max(100_000)
           .default(5000)
           .describe('Most tools, prompts or resources of one server'),
+        replay: byteSize()
+          .prefault('32MiB')
+          .describe('What is kept of streams for 2025-era clients that lose their connection, all together'),
       })
       .prefault({})
       .describe('What a message may be'),
@@ -167,6 +170,12 @@ export const mcpSettings = z
         idle: duration().prefault('0s').describe('Between two pieces of an answer; 0 for none'),
         request_body: duration().prefault('30s').describe('For a request to arrive'),
         session: duration().prefault('1h').describe('A 2025-era session that is idle for this long ends'),
+        resume: duration()
+          .prefault('30s')
+          .describe(
+            'A 2025-era client that lost its stream may come back for the rest for this long, and its call goes on; 0 for ' +
+              'never',
+          ),
         keep_alive: duration().prefault('15s').describe('A comment keeps silent streams open this often'),
       })
       .prefault({})

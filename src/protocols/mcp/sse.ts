@@ -95,4 +95,11 @@ export function sseEvent(data: string, id?: string): string {
   return `event: message\n${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`
 }
 
+/** An event without a message: an id to come back with, and how long to wait first, milliseconds (SEP-1699). */
+export function ssePriming(id: string): string {
+  return `id: ${id}\nretry: ${retryMs}\ndata:\n\n`
+}
+
+const retryMs = 1000
+
 export const sseComment = ': keepalive\n\n'

@@ -69,7 +69,7 @@ class HttpLink implements Link {
   async discover(contact: Contact): Promise<boolean> {
     let answer: RpcResponse | undefined
     try {
-      answer = await this.#send({ ...silent, ...contact, method: 'server/discover', params: {} })
+      answer = await this.#send({ ...silent, ...quiet(contact), method: 'server/discover', params: {} })
     } catch (error) {
       if (error instanceof NoAnswer) return false
       throw error
@@ -85,7 +85,7 @@ class HttpLink implements Link {
     const { client } = contact
     const answer = await this.call({
       ...silent,
-      ...contact,
+      ...quiet(contact),
       method: 'initialize',
       params: handshakeParams(client),
     })
@@ -185,8 +185,11 @@ class HttpLink implements Link {
     }
     if (type === 'text/event-stream' && request.status === 200) {
       const reader = new SseReader(this.#server.maxMessage)
+      call.onStream?.(false)
       const found = await this.#events(request, reader, { call, id })
-      return found ?? (await this.#resume(reader, call, id))
+      if (found !== undefined) return found
+      if (reader.lastId !== undefined) call.onStream?.(true)
+      return await this.#resume(reader, call, id)
     }
     if (type === 'application/json' && call.method === 'subscriptions/listen')
       return await this.#lines(request, call, id)
@@ -337,6 +340,11 @@ const silent = {
   starting: nothing,
   onNotification: nothing,
   onRequest: () => Promise.reject(new Error('nobody to ask')),
+}
+
+/** The form of a handshake's answer is no concern of the client's. */
+function quiet({ client, secrets, signal, starting }: Contact): Contact {
+  return { client, secrets, signal, starting }
 }
 
 function modernHeaders({ method, params }: LinkCall): string[] {

@@ -11,6 +11,8 @@ export const modernVersions: readonly string[] = [modernVersion]
 /** Newest first. 2024-11-05 is taken in a handshake only: its own transport is not spoken. */
 export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05']
 export const latestLegacy = '2025-11-25'
+/** From this revision on a client takes an event without a message (SEP-1699). */
+export const primedSince = '2025-11-25'
 
 export const supportedVersions: readonly string[] = [...modernVersions, ...legacyVersions]
 
