@@ -27,6 +27,7 @@ import { loadSealingKey } from './credentials/sealing-key.ts'
 import { createExport } from './export/export.ts'
 import type { Protocol } from './gateway/protocol.ts'
 import { OpenSessions } from './gateway/sessions.ts'
+import { SpentAssertions } from './identity/assertions/spent-assertions.ts'
 import { IssuerKeys } from './identity/issuer-keys.ts'
 import { terminalSessions } from './identity/sign-in/terminal-sessions.ts'
 import { GatewayTokens } from './identity/tokens.ts'
@@ -194,6 +195,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   const consent = await openConsent(loaded, { storage, audit, directory }, undo)
   const watching = await openDetection({ config, storage, audit, clock: systemClock, registry, logger, undo })
   const { state } = storage
+  const spent = new SpentAssertions(storage.state, systemClock)
   const tokens = new GatewayTokens({ state, config: config.identity.tokens, clock: systemClock })
   const { credentials, upstreamGrants } = await openVault(base, directory, {
     state,
@@ -212,6 +214,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
     ...consent,
     ...watching,
     tokens,
+    spent,
     terminals: terminalSessions(secret => signIn.find(secret, 'terminal')),
     budgets,
     registry,

@@ -43,8 +43,11 @@ interface RefreshRight {
   readonly scope: string
 }
 
-/** Signs claims: `access` gets the issuer's audience and lifetime, `id` the client as its audience. */
-export type Sign = (claims: JWTPayload, use: 'access' | 'id') => Promise<string>
+/**
+ * Signs claims: `access` gets the issuer's audience and lifetime, `id` the client as its audience, `assertion` is an
+ * ID-JAG.
+ */
+export type Sign = (claims: JWTPayload, use: 'access' | 'id' | 'assertion') => Promise<string>
 
 export const grantTypes = {
   client: 'client_credentials',
@@ -53,6 +56,8 @@ export const grantTypes = {
   device: 'urn:ietf:params:oauth:grant-type:device_code',
   exchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
 } as const
+
+const idJag = 'urn:ietf:params:oauth:token-type:id-jag'
 
 export class Grants {
   readonly codes = new Once<CodeRequest>(60_000)
@@ -173,9 +178,36 @@ export class Grants {
     const person = this.person(shown?.sub)
     if (person === undefined)
       throw new OAuthError('invalid_request', 'subject_token is not a valid token of a person')
+    if (form.get('requested_token_type') === idJag)
+      return await this.#assertion(form, client, { shown, person })
     const act = { sub: client.id, name: client.name, ...(shown?.['act'] ? { act: shown['act'] } : {}) }
     const answer = await this.#answer(form, { ...describe(person), act, client_id: client.id })
     return { ...answer, issued_token_type: 'urn:ietf:params:oauth:token-type:access_token' }
+  }
+
+  /** An identity assertion for another authorization server (draft-ietf-oauth-identity-assertion-authz-grant). */
+  async #assertion(
+    form: URLSearchParams,
+    client: PracticeClient,
+    of: { readonly shown: JWTPayload | undefined; readonly person: PracticePerson },
+  ) {
+    const audience = form.get('audience')
+    const resource = form.get('resource')
+    if (form.get('subject_token_type') !== 'urn:ietf:params:oauth:token-type:id_token')
+      throw new OAuthError('invalid_request', 'subject_token_type must be that of an ID token')
+    if (of.shown?.aud !== client.id) throw new OAuthError('invalid_grant', 'the ID token of another client')
+    if (audience === null) throw new OAuthError('invalid_request', 'audience is missing')
+    const scope = form.get('scope')
+    const claims = {
+      ...describe(of.person),
+      aud: audience,
+      client_id: client.id,
+      jti: unguessable(),
+      ...(resource === null ? {} : { resource }),
+      ...(scope === null ? {} : { scope }),
+    }
+    const token = await this.#sign(claims, 'assertion')
+    return { access_token: token, issued_token_type: idJag, token_type: 'N_A', expires_in: this.lifetime }
   }
 
   async #forPerson(

@@ -10,6 +10,9 @@ import { Grants, grantTypes, OAuthError, unguessable } from './grants.ts'
 import { createKeyRing, type KeyRing, type SigningKey } from './key-ring.ts'
 import { choicePage, messagePage } from './pages.ts'
 
+/** `typ` of what is signed and is no access token. */
+const typeOf = { id: 'JWT', assertion: 'oauth-id-jag+jwt' } as const
+
 export interface PracticeOptions {
   /** 0, the default: any free port. */
   readonly port?: number
@@ -75,7 +78,7 @@ export async function startPracticeIdentityProvider(
   const grants = new Grants({
     directory,
     lifetime,
-    sign: (claims, use) => mint(claims, use === 'id' ? { header: { typ: 'JWT' } } : {}),
+    sign: (claims, use) => mint(claims, use === 'access' ? {} : { header: { typ: typeOf[use] } }),
     verify: async token => (await jwtVerify(token, createLocalJWKSet(keys.jwks()), { issuer })).payload,
   })
   const site = new Site({ grants, keys, autoApprove: options.autoApprove, issuer: () => issuer, directory })

@@ -18,6 +18,7 @@ import type { Export } from '../export/export.ts'
 import type { OpenConnection } from '../gateway/protocol.ts'
 import type { OpenSessions } from '../gateway/sessions.ts'
 import type { SignIn } from '../identity/sign-in/sign-in.ts'
+import type { AssertionGrants } from '../identity/assertions/assertion-grants.ts'
 import type { GatewayTokens } from '../identity/tokens.ts'
 import type { Role } from '../identity/roles.ts'
 import type { Logger } from '../log.ts'
@@ -83,6 +84,8 @@ export interface Services {
     readonly publicUrl: string
     /** Issuers at which clients can get tokens. */
     readonly authorizationServers: readonly string[]
+    /** Exchanges identity assertions for tokens. */
+    readonly assertions: AssertionGrants
     readonly signIn: SignInConfig
     /** The policy in force, for explanations. */
     readonly rules: Policy

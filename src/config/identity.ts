@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { assertionsSection } from './assertions.ts'
 import { certificatesSection } from './certificates.ts'
 import { byteSize, duration } from './units.ts'
 
@@ -217,6 +218,7 @@ export const identitySection = z
         }
       }),
     certificates: certificatesSection,
+    assertions: assertionsSection,
     tokens: z
       .strictObject({
         enabled: z.boolean().default(true).describe('Accept gateway tokens (`spt_...`)'),
@@ -245,6 +247,15 @@ export const identitySection = z
       .max(1_000_000)
       .default(10_000)
       .describe('Most checked tokens to remember'),
+  })
+  .superRefine(({ issuers, assertions }, context) => {
+    assertions.clients.forEach((each, i) =>
+      each.issuers.forEach((name, j) => {
+        if (issuers.some(issuer => issuer.name === name)) return
+        const path = ['assertions', 'clients', i, 'issuers', j]
+        context.addIssue({ code: 'custom', path, message: `no issuer is called ${name}` })
+      }),
+    )
   })
   .prefault({})
   .describe('Who is believed to say who somebody is')

@@ -4,16 +4,27 @@ import type { IssuerConfig } from '../config/identity.ts'
 import type { Subject } from '../model/subject.ts'
 import type { Refusal } from './authenticator.ts'
 import { claimIsOneOf } from './claim.ts'
-import { audiencesOf, checkClaims, checkValidity, type Validity, validityOf } from './check-claims.ts'
+import {
+  audiencesOf,
+  checkClaims,
+  checkRequired,
+  checkValidity,
+  type Validity,
+  validityOf,
+} from './check-claims.ts'
 import { refuse, type UnverifiedJwt } from './jwt.ts'
 import type { KeySet, VerificationKey } from './key-set.ts'
 import { subjectOf } from './subject-of.ts'
 
-/** A token that was verified, with all that must still hold when it is shown again. */
-export interface Verified {
-  readonly subject: Subject
+/** What the issuer has signed and holds now. */
+export interface Signed {
   readonly validity: Validity
   readonly key: VerificationKey
+}
+
+/** A token that was verified, with all that must still hold when it is shown again. */
+export interface Verified extends Signed {
+  readonly subject: Subject
   /** It names no audience of the configuration, so that it counts only at an address that it does name. */
   readonly bound: boolean
 }
@@ -40,6 +51,32 @@ export class Issuer {
    * Throws `identity-unavailable` where the keys cannot be had.
    */
   async verify(jwt: UnverifiedJwt): Promise<Verified | { readonly refusal: Refusal }> {
+    const signed = await this.#signed(jwt)
+    if ('refusal' in signed) return signed
+    const { claims } = jwt
+    const reason = checkClaims(claims, this.config)
+    if (reason !== undefined) return refuse(reason, claims)
+    const subject = subjectOf(claims, this.config, signed.validity.expiresAt)
+    if (typeof subject === 'string') return refuse(subject, claims)
+    return { ...signed, subject, bound: !claimIsOneOf(audiencesOf(claims), this.config.audience) }
+  }
+
+  /** The same for an assertion that is not a token: `audience` is its only one. Says nothing of whom it is about. */
+  async verifyAssertion(
+    jwt: UnverifiedJwt,
+    audience: string,
+  ): Promise<Signed | { readonly refusal: Refusal }> {
+    const signed = await this.#signed(jwt)
+    if ('refusal' in signed) return signed
+    const { claims } = jwt
+    const [only, ...others] = audiencesOf(claims)
+    if (only !== audience || others.length > 0) return refuse('audience-mismatch', claims)
+    if (claims['cnf'] !== undefined) return refuse('proof-required', claims)
+    const reason = checkRequired(claims, this.config)
+    return reason === undefined ? signed : refuse(reason, claims)
+  }
+
+  async #signed(jwt: UnverifiedJwt): Promise<Signed | { readonly refusal: Refusal }> {
     const { claims } = jwt
     if (jwt.token.length > this.config.max_token_bytes) return refuse('token-too-large', claims)
     if (!this.#algorithms.has(jwt.alg)) return refuse('algorithm-refused', claims)
@@ -49,11 +86,8 @@ export class Issuer {
     if (key === undefined) return refuse('signature-invalid', claims)
     const validity = validityOf(claims, this.config.clock_skew)
     if (typeof validity === 'string') return refuse(validity, claims)
-    const reason = checkValidity(validity, this.#clock.now()) ?? checkClaims(claims, this.config)
-    if (reason !== undefined) return refuse(reason, claims)
-    const subject = subjectOf(claims, this.config, validity.expiresAt)
-    if (typeof subject === 'string') return refuse(subject, claims)
-    return { subject, validity, key, bound: !claimIsOneOf(audiencesOf(claims), this.config.audience) }
+    const reason = checkValidity(validity, this.#clock.now())
+    return reason === undefined ? { validity, key } : refuse(reason, claims)
   }
 }
 

@@ -26,8 +26,15 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Types of JWT that are access or ID tokens (RFC 9068 section 4); others are refused, as RFC 8725 section 3.11 asks. */
 const tokenTypes = new Set(['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt'])
 
-/** Reads the form and the header. `maxBytes` holds for the whole token. */
-export function readJwt(token: string, maxBytes: number): UnverifiedJwt | { readonly refusal: Refusal } {
+/**
+ * Reads the form and the header. `maxBytes` holds for the whole token; `isType` says which `typ` may be there, undefined
+ * for none.
+ */
+export function readJwt(
+  token: string,
+  maxBytes: number,
+  isType: (typ: unknown) => boolean = isTokenType,
+): UnverifiedJwt | { readonly refusal: Refusal } {
   if (token.length > maxBytes) return refuse('token-too-large')
   const segments = token.split('.', 6)
   if (segments.length === 5) return refuse('token-encrypted')
@@ -44,7 +51,7 @@ export function readJwt(token: string, maxBytes: number): UnverifiedJwt | { read
   if (!isCanonical(segments[2]!)) return refuse('token-malformed', claims)
   if (Object.hasOwn(header, 'crit')) return refuse('critical-header', claims)
   if (Object.hasOwn(header, 'jwk')) return refuse('embedded-key', claims)
-  if (header['typ'] !== undefined && !isTokenType(header['typ'])) return refuse('type-refused', claims)
+  if (!isType(header['typ'])) return refuse('type-refused', claims)
   return { token, alg, kid, claims }
 }
 
@@ -77,7 +84,7 @@ function isCanonical(segment: string): boolean {
 }
 
 function isTokenType(typ: unknown): boolean {
-  return typeof typ === 'string' && tokenTypes.has(typ.toLowerCase())
+  return typ === undefined || (typeof typ === 'string' && tokenTypes.has(typ.toLowerCase()))
 }
 
 /** What a stranger wrote, fit for a log: short, one line, well-formed. */

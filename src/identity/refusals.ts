@@ -41,6 +41,12 @@ export const refusalReasons = {
   'device-refused': 'A person did not let a terminal in that asked to be signed in as them',
   'session-over': 'The session of a terminal that a person let in is over, or never was',
   'token-revoked': 'A gateway token that was revoked',
+  'client-refused':
+    'A client of the token endpoint that is not known, has another secret, or may no longer bring this issuer’s assertions',
+  'assertion-used': 'An identity assertion that was exchanged before',
+  'assertion-unbounded': 'An identity assertion without a `jti`, or one that holds for longer than an hour',
+  'resource-refused':
+    'An identity assertion that names no address of the gateway’s, or is shown for another than it names',
   'certificate-untrusted':
     'A client certificate of an authority that is not trusted here, or that does not verify',
   'certificate-expired': 'A client certificate before or after its time',

@@ -35,6 +35,8 @@ import type {
   PresentedCredential,
 } from '../identity/authenticator.ts'
 import { certificateIssuerPrefix, ClientCertificates } from '../identity/certificates.ts'
+import { AssertionGrants } from '../identity/assertions/assertion-grants.ts'
+import type { SpentAssertions } from '../identity/assertions/spent-assertions.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
 import { metadataAddress } from '../identity/protected-resource.ts'
@@ -72,6 +74,7 @@ export interface LiveGatewayParts {
   /** From which the keys of what clients carry are derived. */
   readonly carried: Buffer
   readonly tokens: GatewayTokens
+  readonly spent: SpentAssertions
   /** Recognizes terminals that people let in. */
   readonly terminals: IdentityProvider
   readonly budgets: Budgets
@@ -94,6 +97,7 @@ interface Rules {
   readonly authorizer: Authorizer
   readonly masking: Masking
   readonly authenticator: OpenAuthenticator
+  readonly assertions: AssertionGrants
   readonly certificates: ClientCertificates
   readonly rolesOf: RolesOf
   readonly domain: string | undefined
@@ -202,8 +206,12 @@ export class LiveGateway implements Gateway {
     return this.#rules.signIn
   }
 
+  get assertions(): AssertionGrants {
+    return this.#rules.assertions
+  }
+
   carryKey(purpose: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.#parts.carried, '', purpose, 32))
+    return keyFor(this.#parts, purpose)
   }
 
   resourceMetadata(path: string): string {
@@ -212,7 +220,9 @@ export class LiveGateway implements Gateway {
 
   /** The issuers that have an address to get tokens at. */
   get authorizationServers(): readonly string[] {
-    return [...this.#rules.issuers].filter(each => /^https?:/.test(each))
+    const issuers = [...this.#rules.issuers].filter(each => /^https?:/.test(each))
+    if (!this.assertions.enabled) return issuers
+    return this.assertions.preferred ? [this.publicUrl, ...issuers] : [...issuers, this.publicUrl]
   }
 
   /** Whether identities of this subject's issuer are still accepted. */
@@ -312,6 +322,11 @@ export class LiveGateway implements Gateway {
   }
 }
 
+/** A key of the one that is kept, for one purpose alone. */
+function keyFor({ carried }: Pick<LiveGatewayParts, 'carried'>, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', carried, '', purpose, 32))
+}
+
 async function makeRules(
   loaded: LoadedConfig,
   parts: LiveGatewayParts,
@@ -325,9 +340,22 @@ async function makeRules(
   )
   const maskProfiles = [...Object.keys(builtinProfiles), ...Object.keys(config.masking.profiles)]
   const { policy, written } = await readPolicy(loaded, maskProfiles)
+  const { issuers } = config.identity
+  const assertions = new AssertionGrants({
+    config: config.identity.assertions,
+    issuers,
+    keys: parts.keys,
+    clock: parts.clock,
+    spent: parts.spent,
+    key: keyFor(parts, 'tokens for assertions'),
+    secretOf: reference => {
+      const source = openSecret(reference, base)
+      return () => source.read()
+    },
+  })
   const authenticator = createAuthenticator({
-    issuers: config.identity.issuers,
-    providers: [...(config.identity.tokens.enabled ? [parts.tokens] : []), parts.terminals],
+    issuers,
+    providers: [...(config.identity.tokens.enabled ? [parts.tokens] : []), parts.terminals, assertions],
     cachedTokens: config.identity.cached_tokens,
     clock: parts.clock,
     keys: parts.keys,
@@ -339,6 +367,7 @@ async function makeRules(
     maskProfiles,
     masking,
     authenticator,
+    assertions,
     certificates: new ClientCertificates(await readCertificates(config, base), parts.clock),
     authorizer: createAuthorizer(policy, { clock: parts.clock, limiter, budgets: parts.budgets }),
     rolesOf: compileRoles(config.roles, config.identity.issuers),

@@ -3,6 +3,7 @@ import { type ApiHandler, apiBase, type Identify } from '../api/handler.ts'
 import type { Services } from '../api/services.ts'
 import { connectPage } from './connect-page.ts'
 import { ownMcpPage, ownMcpPath } from './own-mcp/page.ts'
+import { tokenEndpointPages } from './token-endpoint.ts'
 import { resourceMetadata, resourceMetadataPath } from './resource-metadata.ts'
 import { servePublishedLog } from './published-log.ts'
 
@@ -44,6 +45,7 @@ export function pages(parts: {
       (request, response) => resourceMetadata({ ...services, paths: [ownMcpPath] }, request, response),
     ],
     [ownMcpPath, (request, response) => void ownMcp(request, response)],
+    ...tokenEndpointPages({ services, gateway: services.gateway, paths: [ownMcpPath] }),
     ['/connect', (request, response) => void connectPage({ services, identify }, request, response)],
     ['/metrics', (request, response) => void metrics(parts, request, response)],
   ]

@@ -6,6 +6,7 @@ import type { ApiHandler, Identify } from '../../api/handler.ts'
 import { parseJson, readBytes } from '../../api/read-body.ts'
 import { problemOf } from '../../api/problem.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
+import { isLoopbackHost } from '../../config/identity.ts'
 import { wwwAuthenticate } from '../../identity/www-authenticate.ts'
 import { metadataAddress } from '../resource-metadata.ts'
 import type { OwnMcp } from './own-mcp.ts'
@@ -38,11 +39,17 @@ export function ownMcpPage(
 
 /** Who asks. A page of another site has no business here, whatever credential it holds. */
 async function admit({ identify, publicUrl }: OwnMcpPage, request: IncomingMessage) {
-  const { origin } = request.headers
-  if (origin !== undefined && origin !== new URL(publicUrl()).origin)
+  const { origin, host } = request.headers
+  if (origin !== undefined && origin !== new URL(publicUrl()).origin && !isOwnLoopback(origin, host))
     throw new GatewayError('denied', { detail: 'not a page of this gateway' })
   if (request.url?.split('?', 1)[0] !== ownMcpPath) throw new GatewayError('not-found')
   return await identify(request)
+}
+
+/** A page of this very address on this machine, by whatever name or port it is reached here. */
+function isOwnLoopback(origin: string, host: string | undefined): boolean {
+  const from = URL.parse(origin)
+  return from !== null && from.host === host && isLoopbackHost(from.hostname)
 }
 
 async function serve(
