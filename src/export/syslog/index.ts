@@ -64,6 +64,7 @@ const lookMs = 50
 /** Never rejects. A receiver that ends before we do has not read everything. */
 function deliver(socket: Socket, bytes: Buffer, given: Given): Promise<SendResult> {
   const { promise, resolve } = Promise.withResolvers<SendResult>()
+  let connected = false
   let written = false
   let ending = false
   let ended = false
@@ -85,8 +86,9 @@ function deliver(socket: Socket, bytes: Buffer, given: Given): Promise<SendResul
     )
   }, given.timeoutMs)
   given.signal.addEventListener('abort', stopped)
-  socket.on('error', error => settle(faultOf(error)))
+  socket.on('error', error => settle(faultOf(error, connected && given.tls !== undefined)))
   socket.once(given.tls === undefined ? 'connect' : 'secureConnect', () => {
+    connected = true
     socket.write(bytes, error => {
       if (error != null) return
       written = true
@@ -111,9 +113,14 @@ function deliver(socket: Socket, bytes: Buffer, given: Given): Promise<SendResul
   return promise
 }
 
-/** A certificate that is not trusted, ours or theirs, waits for a person. */
-function faultOf(error: Error & { readonly code?: string }): SendResult {
+/**
+ * What is not trusted, theirs or ours, and what speaks no TLS at all waits for a person. With TLS 1.3 a receiver judges
+ * our certificate after we hold the connection for open, and some (rsyslog with GnuTLS) then cut it without a word.
+ */
+function faultOf(error: Error & { readonly code?: string }, afterHandshake: boolean): SendResult {
   const code = error.code ?? error.name
-  const trust = /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|ALERT|UNKNOWN_CA/.test(code)
-  return { result: trust ? 'refused' : 'retry', detail: `connection: ${code}` }
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS|ALERT|UNKNOWN_CA|WRONG_VERSION/.test(code))
+    return { result: 'refused', detail: `connection: ${code}` }
+  const hint = afterHandshake ? ', cut after the handshake: does the receiver accept our certificate?' : ''
+  return { result: 'retry', detail: `connection: ${code}${hint}` }
 }

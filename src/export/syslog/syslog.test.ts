@@ -41,10 +41,12 @@ async function startReceiver(tls: boolean) {
   const messages: string[] = []
   let fault: Fault | undefined
   const sockets = new Set<Socket>()
+  let plain = false
   const take = (socket: Socket): void => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => undefined)
+    if (plain) return void socket.write('220 mail.example.com\r\n')
     if (fault === 'down') return void socket.destroy()
     if (fault === 'slow') return void socket.pause()
     let rest: Buffer = Buffer.alloc(0)
@@ -65,6 +67,7 @@ async function startReceiver(tls: boolean) {
   return {
     port: (server.address() as AddressInfo).port,
     messages,
+    answerInPlain: () => void (plain = true),
     fail: (next: Fault | undefined) => void (fault = next),
     fault: () => fault,
     async close() {
@@ -120,6 +123,23 @@ test('a receiver that nobody vouches for gets nothing, and waits for a person', 
     const record = recordOf({ kind: 'heartbeat' })
     const batch = [{ record, body: sink.encode(record, { now: 0, backfill: false }) }]
     assert.equal((await sink.send(batch, new AbortController().signal)).result, 'refused')
+    assert.deepEqual(receiver.messages, [])
+  } finally {
+    await receiver.close()
+  }
+})
+
+test('a receiver that speaks no TLS waits for a person, and is told nothing', async () => {
+  const receiver = await startReceiver(false)
+  const sink = open(receiver, true)
+  try {
+    const record = recordOf({ kind: 'heartbeat' })
+    const batch = [{ record, body: sink.encode(record, { now: 0, backfill: false }) }]
+    receiver.answerInPlain()
+    assert.deepEqual(await sink.send(batch, new AbortController().signal), {
+      result: 'refused',
+      detail: 'connection: ERR_SSL_WRONG_VERSION_NUMBER',
+    })
     assert.deepEqual(receiver.messages, [])
   } finally {
     await receiver.close()
