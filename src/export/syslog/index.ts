@@ -61,15 +61,25 @@ type Given = Pick<SyslogSinkOptions, 'acknowledge' | 'timeoutMs' | 'tls'> & { re
 /** Between the last byte and our end, so that a receiver that closes of itself is seen to do so. */
 const lookMs = 50
 
+/**
+ * Of a timer and what has arrived meanwhile, a busy process sees the timer first: an end that is there already would
+ * pass for an answer to ours. Two rounds of the event loop, since the first may only bring the other side to end.
+ */
+function afterWhatArrived(then: () => void): void {
+  setImmediate(() => setImmediate(then))
+}
+
 /** Never rejects. A receiver that ends before we do has not read everything. */
 function deliver(socket: Socket, bytes: Buffer, given: Given): Promise<SendResult> {
   const { promise, resolve } = Promise.withResolvers<SendResult>()
   let connected = false
+  let settled = false
   let written = false
   let ending = false
   let ended = false
   let pause: NodeJS.Timeout | undefined
   const settle = (result: SendResult): void => {
+    settled = true
     clearTimeout(timer)
     clearTimeout(pause)
     given.signal.removeEventListener('abort', stopped)
@@ -93,10 +103,15 @@ function deliver(socket: Socket, bytes: Buffer, given: Given): Promise<SendResul
       if (error != null) return
       written = true
       if (given.acknowledge === 'written') return settle({ result: 'accepted' })
-      pause = setTimeout(() => {
-        ending = true
-        socket.end()
-      }, lookMs)
+      pause = setTimeout(
+        () =>
+          afterWhatArrived(() => {
+            if (settled) return
+            ending = true
+            socket.end()
+          }),
+        lookMs,
+      )
     })
   })
   // Whatever a receiver says is of no meaning here, but unread bytes would keep the end from being seen.

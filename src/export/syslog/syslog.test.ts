@@ -129,6 +129,28 @@ test('a receiver that nobody vouches for gets nothing, and waits for a person', 
   }
 })
 
+test('P7: a receiver that went away while this process was busy has not acknowledged anything', async () => {
+  const server = createPlainServer(socket => {
+    socket.on('data', () => {
+      socket.destroy()
+      // Whatever was to be done in that time is late, and what has arrived waits.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const sink = open({ port: (server.address() as AddressInfo).port }, false)
+  try {
+    const record = recordOf({ kind: 'heartbeat' })
+    const batch = [{ record, body: sink.encode(record, { now: 0, backfill: false }) }]
+    assert.deepEqual(await sink.send(batch, new AbortController().signal), {
+      result: 'retry',
+      detail: 'the receiver closed before it had everything',
+    })
+  } finally {
+    await new Promise(resolve => server.close(resolve))
+  }
+})
+
 test('a receiver that speaks no TLS waits for a person, and is told nothing', async () => {
   const receiver = await startReceiver(false)
   const sink = open(receiver, true)
