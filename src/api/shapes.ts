@@ -63,6 +63,7 @@ export const entryFilters = {
   session: z.string().optional().describe('Session id'),
   action: z.string().optional().describe('Action id'),
   approval: z.string().optional().describe('Approval id'),
+  trace: z.string().optional().describe('Trace id (W3C, 32 hex digits): one story over all connections'),
   text: z.string().max(500).optional().describe('Words that all occur in the entry'),
 }
 
@@ -70,8 +71,20 @@ const filterShape = z.object(entryFilters)
 
 /** The filter of the index for the filters of a request. */
 export function entryFilter(query: Partial<z.infer<typeof filterShape>>): EntryFilter {
-  const { since, until, kind, identity, connection, operation, outcome, session, action, approval, text } =
-    query
+  const {
+    since,
+    until,
+    kind,
+    identity,
+    connection,
+    operation,
+    outcome,
+    session,
+    action,
+    approval,
+    trace,
+    text,
+  } = query
   const kinds = [kind ?? []].flat().flatMap(each => each.split(',').filter(one => one !== ''))
   const given = Object.fromEntries(
     Object.entries({
@@ -84,6 +97,7 @@ export function entryFilter(query: Partial<z.infer<typeof filterShape>>): EntryF
       session,
       action,
       approval,
+      trace,
       text,
     }).filter(([, value]) => value !== undefined),
   )

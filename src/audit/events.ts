@@ -49,6 +49,9 @@ export const eventKinds = {
   'grant.revoked': 'A grant was withdrawn before its end',
   'break_glass.used': 'Someone overrode policy, with a reason; alarmed at once',
   'break_glass.ended': 'Someone ended an override before its time',
+  'process.started':
+    'The gateway started a program that serves a connection; says for whom and for which action',
+  'process.ended': 'Such a program ended: why, after how long and how many calls',
   'tool.pinned':
     'What an upstream offers was seen for the first time and is held to its definition from here on',
   'tool.changed':
@@ -127,6 +130,19 @@ export interface Entry {
   readonly connection?: { readonly name: string; readonly protocol: string; readonly sensitivity: string }
   readonly operation?: string
   readonly known?: boolean
+  /** W3C Trace Context. The `trace_id` is the client's where it brought one along, which is then in `claimed` too. */
+  readonly trace?: { readonly trace_id: string; readonly span_id: string; readonly parent_id?: string }
+  /**
+   * The gateway's own program that acted, on whose call: known from the credential that it was given. No `action`:
+   * `running` calls were under way at once, and nothing told which of them it was.
+   */
+  readonly cause?: {
+    readonly connection: string
+    readonly server: string
+    readonly running: number
+    readonly action?: string
+    readonly operation?: string
+  }
   readonly risk?: string
   readonly resource?: string
   readonly digest?: string

@@ -50,6 +50,8 @@ const classes: Tree = {
   ...all('structure', 'v kind log seq time session action intent operation known risk outcome connection'),
   ...all('structure', 'decision duration upstream_duration bytes_in bytes_out masked truncated totals'),
   ...all('structure', 'counters size root software expires sink entry from to result change sections'),
+  ...all('structure', 'trace cause'),
+  process: { ...all('structure', 'server per pid calls for_action'), '*': 'content' },
   ...all('structure', 'policy hold basis erased before quorum mode disk window compared'),
   subject: { ...person, on_behalf_of: person },
   ended_by: person,

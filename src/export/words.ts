@@ -64,6 +64,8 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'grant.revoked': words('approval', 'success', ['notice', 'Grant revoked']),
   'break_glass.used': words('approval', 'success', ['critical', 'Policy was overridden (break glass)']),
   'break_glass.ended': words('approval', 'success', ['notice', 'An override was ended (break glass)']),
+  'process.started': words('system', 'success', ['info', 'A server’s program was started']),
+  'process.ended': words('system', 'success', ['info', 'A server’s program ended']),
   'tool.pinned': words('admin', 'success', ['info', 'What an upstream offers was pinned']),
   'tool.changed': words('admin', 'unknown', ['warn', 'An upstream offers something new or changed']),
   'tool.accepted': words('admin', 'success', ['notice', 'A changed definition was accepted']),
@@ -115,6 +117,8 @@ export const personal: ReadonlySet<string> = new Set(
 /** The words for this very entry: its kind's, corrected by what it says of its end. */
 export function describe(entry: Entry): Words {
   const known = (wordsOf as Readonly<Record<string, Words | undefined>>)[entry.kind] ?? unknownKind
+  if (entry.kind === 'process.ended' && entry.outcome === 'failure')
+    return { ...known, outcome: 'failure', status: 'warn' }
   if (entry.kind !== 'action.completed') return known
   const outcome: Outcome = entry.outcome === 'failure' ? 'failure' : known.outcome
   return { ...known, outcome, status: statusOf(entry, outcome) }

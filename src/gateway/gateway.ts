@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Lease } from '../credentials/lease.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { Delegates } from '../identity/delegates.ts'
 import type { Logger } from '../log.ts'
 import type { Masker } from '../masking/masker.ts'
 import type { Connection } from '../model/connection.ts'
@@ -39,6 +40,8 @@ export interface Gateway {
   carryKey?(purpose: string): Buffer
   /** Absent where nobody keeps what upstreams offer: then it is taken as it comes. */
   readonly pins?: Pins
+  /** Absent where no program of a connection's may call back. */
+  readonly delegates?: Pick<Delegates, 'admit'>
   /** Where a client without a good token learns who gives it one for this path of the gateway (RFC 9728). */
   resourceMetadata?(path: string): string
   /** Absent where nobody counts. */

@@ -1,4 +1,5 @@
 import type { Subject } from '../model/subject.ts'
+import type { Cause } from './delegates.ts'
 import type { RefusalReason } from './refusals.ts'
 import type { ShownCertificate } from './shown-certificate.ts'
 
@@ -13,6 +14,8 @@ export interface PresentedCredential {
   readonly path?: string
   /** That address whole, for the providers; the gateway fills it in. */
   readonly resource?: string
+  /** The W3C `traceparent` that came with it: a claim, of use only to tell a program's calls from one another. */
+  readonly traceparent?: string
 }
 
 /** Why a credential was not accepted: for the entry, never for the client. */
@@ -22,9 +25,12 @@ export interface Refusal {
   readonly claimed?: { readonly issuer?: string; readonly subject?: string }
 }
 
-/** `ended` fires when the session that the credential stands for is over, where there is one. */
+/**
+ * `ended` fires when the session that the credential stands for is over, where there is one. `cause`: the credential is
+ * that of a program of the gateway's own, which works for this subject.
+ */
 export type Identified =
-  | { readonly subject: Subject; readonly ended?: AbortSignal }
+  | { readonly subject: Subject; readonly ended?: AbortSignal; readonly cause?: Cause }
   | { readonly refusal: Refusal }
 
 /**

@@ -40,6 +40,12 @@ export const refusalReasons = {
   'token-unknown': 'No gateway token like this exists, or its secret is wrong',
   'device-refused': 'A person did not let a terminal in that asked to be signed in as them',
   'session-over': 'The session of a terminal that a person let in is over, or never was',
+  'delegate-unknown': 'The credential of a program of the gateway’s that has ended, or never ran',
+  'delegate-elsewhere':
+    'The credential of a program of the gateway’s, at a connection that it may not use or at none',
+  'delegate-idle': 'The credential of a program of the gateway’s, at a time when it works for nobody',
+  'delegate-ambiguous':
+    'The credential of a program of the gateway’s that works for several at once, and nothing tells for whom this is',
   'token-revoked': 'A gateway token that was revoked',
   'client-refused':
     'A client of the token endpoint that is not known, has another secret, or may no longer bring this issuer’s assertions',

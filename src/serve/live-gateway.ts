@@ -38,6 +38,7 @@ import { certificateIssuerPrefix, ClientCertificates } from '../identity/certifi
 import { AssertionGrants } from '../identity/assertions/assertion-grants.ts'
 import type { SpentAssertions } from '../identity/assertions/spent-assertions.ts'
 import { createAuthenticator, type OpenAuthenticator } from '../identity/create-authenticator.ts'
+import { Delegates } from '../identity/delegates.ts'
 import type { IssuerKeys } from '../identity/issuer-keys.ts'
 import { metadataAddress } from '../identity/protected-resource.ts'
 import { localIssuer, ownRoles } from '../identity/sign-in/local-users.ts'
@@ -88,6 +89,12 @@ export interface LiveGatewayParts {
   readonly logger: Logger
 }
 
+/** With what outlives every reload and needs nothing. */
+type Parts = LiveGatewayParts & {
+  /** Recognizes the programs that connections run. */
+  readonly delegates: Delegates
+}
+
 /** What a reload swaps, made whole before any of it takes effect. */
 interface Rules {
   readonly signIn: SignInRules
@@ -121,17 +128,18 @@ export class LiveGateway implements Gateway {
   readonly approvals: ApprovalStep
   readonly deferrals: Deferrals
   readonly pins: Pins
+  readonly delegates: Delegates
   readonly authenticator: Authenticator
   readonly meter: Meter
   readonly logger: Logger
   /** Address for links in answers. */
   publicUrl = ''
-  readonly #parts: LiveGatewayParts
+  readonly #parts: Parts
   readonly #health = new ConnectionHealth()
   readonly #limiter = new RateLimiter()
   #rules: Rules
 
-  private constructor(parts: LiveGatewayParts, limiter: RateLimiter, rules: Rules) {
+  private constructor(parts: Parts, limiter: RateLimiter, rules: Rules) {
     this.#parts = parts
     this.#limiter = limiter
     this.#rules = rules
@@ -141,6 +149,7 @@ export class LiveGateway implements Gateway {
     this.deferrals = parts.deferrals
     this.logger = parts.logger
     this.pins = parts.pins
+    this.delegates = parts.delegates
     this.authenticator = {
       identify: credential => this.#identify(credential),
       identifyCertificate: shown => this.#rules.certificates.identify(shown),
@@ -172,8 +181,9 @@ export class LiveGateway implements Gateway {
   }
 
   /** Throws ProblemsError for a policy that is not valid. */
-  static async open(parts: LiveGatewayParts): Promise<LiveGateway> {
+  static async open(given: LiveGatewayParts): Promise<LiveGateway> {
     const limiter = new RateLimiter()
+    const parts: Parts = { ...given, delegates: new Delegates() }
     return new LiveGateway(parts, limiter, await makeRules(parts.loaded, parts, limiter))
   }
 
@@ -281,11 +291,13 @@ export class LiveGateway implements Gateway {
     await this.#parts.keys.close()
   }
 
-  #identify({ token, path }: PresentedCredential): Identified | Promise<Identified> {
+  #identify({ token, path, traceparent }: PresentedCredential): Identified | Promise<Identified> {
     const resource = path === undefined ? undefined : `${this.publicUrl}${path}`
     return this.#rules.authenticator.identify({
       token,
+      ...(path === undefined ? {} : { path }),
       ...(resource === undefined ? {} : { resource }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     })
   }
 
@@ -327,11 +339,7 @@ function keyFor({ carried }: Pick<LiveGatewayParts, 'carried'>, purpose: string)
   return Buffer.from(hkdfSync('sha256', carried, '', purpose, 32))
 }
 
-async function makeRules(
-  loaded: LoadedConfig,
-  parts: LiveGatewayParts,
-  limiter: RateLimiter,
-): Promise<Rules> {
+async function makeRules(loaded: LoadedConfig, parts: Parts, limiter: RateLimiter): Promise<Rules> {
   const { config, base } = loaded
   const hashKey = config.masking.hash_key
   const masking = createMasking(
@@ -355,7 +363,12 @@ async function makeRules(
   })
   const authenticator = createAuthenticator({
     issuers,
-    providers: [...(config.identity.tokens.enabled ? [parts.tokens] : []), parts.terminals, assertions],
+    providers: [
+      ...(config.identity.tokens.enabled ? [parts.tokens] : []),
+      parts.terminals,
+      parts.delegates,
+      assertions,
+    ],
     cachedTokens: config.identity.cached_tokens,
     clock: parts.clock,
     keys: parts.keys,

@@ -223,6 +223,8 @@ const samples: Record<string, unknown>[] = [
     operation: 'v1.listMonitors',
     connection: { name: 'prod' },
     http: { url: 'https://api.example.com/x?q=*' },
+    trace: { trace_id: 'f'.repeat(32), span_id: 'a'.repeat(16) },
+    claimed: { trace: { trace_id: 'e'.repeat(32) } },
   },
   {
     kind: 'action.completed',
@@ -241,6 +243,7 @@ const samples: Record<string, unknown>[] = [
     subject: ana,
     operation: 'v1.deleteMonitor[x]',
     connection: { name: 'test' },
+    claimed: { trace: { trace_id: 'f'.repeat(32), span_id: 'b'.repeat(16) } },
   },
   {
     kind: 'action.denied',
@@ -281,6 +284,7 @@ const queries: [title: string, query: Partial<EntryQuery>, found: number[]][] = 
   ['outcome', { outcome: 'denied' }, [4]],
   ['session and action', { session: 's2', action: 'a2' }, [3, 4]],
   ['approval, however it is named', { approval: 'ap1' }, [4, 5]],
+  ['the trace that it is in, or else the one claimed', { trace: 'f'.repeat(32) }, [1, 3]],
   ['time', { since: 1_700_000_002_000, until: 1_700_000_004_000 }, [2, 3]],
   ['words', { text: 'LISTMONITORS v1' }, [1, 2]],
   ['a word and a number', { text: 'status 200 bot' }, []],

@@ -18,6 +18,8 @@ export interface EntryFacts {
   readonly session: string
   readonly action: string
   readonly approval: string
+  /** The trace it is in; else the one its client claims. */
+  readonly trace: string
   /** The different words of the entry, as `wordsOf` makes them. */
   readonly words: ReadonlySet<string>
 }
@@ -31,7 +33,7 @@ const wordless = new Set(['v', 'log', 'seq', 'time', 'duration', 'upstream_durat
 export function readFacts(bytes: Uint8Array): EntryFacts {
   const entry = parse(bytes)
   const subject = objectOf(entry['subject'])
-  const { approval, connection } = entry
+  const { approval, connection, trace, claimed } = entry
   return {
     time: Date.parse(textOf(entry['time'])) || 0,
     kind: textOf(entry['kind']),
@@ -42,6 +44,7 @@ export function readFacts(bytes: Uint8Array): EntryFacts {
     session: textOf(entry['session']),
     action: textOf(entry['action']),
     approval: textOf(approval) || textOf(objectOf(approval)['id']),
+    trace: textOf(objectOf(trace)['trace_id']) || textOf(objectOf(objectOf(claimed)['trace'])['trace_id']),
     words: entryWords(entry),
   }
 }

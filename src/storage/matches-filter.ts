@@ -6,7 +6,7 @@ export function filterMatcher(filter: EntryFilter): (facts: EntryFacts) => boole
   const { since, until, kinds, operation } = filter
   const identity = filter.identity?.toLowerCase()
   const words = filter.text === undefined ? [] : wordsOf(filter.text)
-  const exact = (['connection', 'outcome', 'session', 'action', 'approval'] as const).filter(
+  const exact = (['connection', 'outcome', 'session', 'action', 'approval', 'trace'] as const).filter(
     name => filter[name] !== undefined,
   )
   return facts =>

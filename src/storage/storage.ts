@@ -153,6 +153,8 @@ export interface EntryQuery {
   readonly session?: string
   readonly action?: string
   readonly approval?: string
+  /** Trace id, 32 hex digits: where the gateway has put the action, or else where its client says that it belongs. */
+  readonly trace?: string
   /** Words that all must occur somewhere in the entry's text, which is that of `entry-facts.ts`. */
   readonly text?: string
 }

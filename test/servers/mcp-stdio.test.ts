@@ -4,7 +4,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Entry } from '../../src/audit/events.ts'
 import { root } from '../sources.ts'
+import { openGateway } from '../support/gateway.ts'
 import { legacyClient, type McpStage, mcpStage, modernClient } from '../support/mcp-stage.ts'
 import { until } from '../support/until.ts'
 
@@ -30,6 +32,14 @@ process.env['SALLYPORT_TEST_UNRULY'] = secret
 
 function textOf(result: object): string {
   return (result as { content: { text: string }[] }).content[0]!.text
+}
+
+function processOf(entry: Entry): { readonly pid: number; readonly for_action: string } {
+  return entry['process'] as { pid: number; for_action: string }
+}
+
+function pidsOf(entries: readonly Entry[]): number[] {
+  return entries.map(entry => processOf(entry).pid)
 }
 
 function isAlive(pid: number): boolean {
@@ -107,6 +117,32 @@ test('P6: a process that crashes, floods or talks nonsense fails its call, and t
   }
   assert.equal(textOf(await client.callTool({ name: 'babble', arguments: {} })), 'done')
   assert.equal(await pid(), before, 'a stray line is let by')
+  await client.close()
+  await stage.gateway.running.close(0)
+  await stage.world.configure({})
+  await using later = await openGateway(stage.world)
+  const entries = await later.entries()
+  const started = entries.filter(({ kind }) => kind === 'process.started')
+  const ended = entries.filter(({ kind }) => kind === 'process.ended')
+  assert.ok(started.length >= 4)
+  assert.deepEqual(new Set(pidsOf(ended)), new Set(pidsOf(started)), 'each start has its end')
+  const [crashed] = ended
+  assert.equal(crashed?.['reason'], 'it ended with status 3')
+  assert.equal(crashed.outcome, 'failure')
+  assert.equal(crashed.subject?.id, 'triage-agent')
+  assert.equal(ended.at(-1)?.['reason'], 'the connection was closed')
+  assert.equal(ended.at(-1)?.outcome, 'success')
+  const needed = entries.find(({ action }) => action === processOf(started[0]!).for_action)
+  assert.ok(needed !== undefined, 'the action that needed it is in the log')
+})
+
+test('calls beyond what a process may have at once wait for their turn where they may', async () => {
+  await using stage = await unrulyStage({}, { process: { calls: 1, queue: 2 } })
+  const client = await modernClient(stage)
+  await client.listTools()
+  const calls = Array.from({ length: 3 }, () => client.callTool({ name: 'read_pid', arguments: {} }))
+  const pids = (await Promise.all(calls)).map(textOf)
+  assert.equal(new Set(pids).size, 1)
   await client.close()
 })
 

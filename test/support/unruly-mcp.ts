@@ -15,7 +15,39 @@ const send = (message: object): void =>
 const text = (id: unknown, said: string): void =>
   send({ id, result: { content: [{ type: 'text', text: said }] } })
 
-const tools: Record<string, (id: unknown) => void> = {
+interface Params {
+  readonly name?: string
+  readonly protocolVersion?: string
+  readonly arguments?: { readonly url?: string; readonly together?: number; readonly onward?: boolean }
+  readonly _meta?: { readonly traceparent?: string }
+}
+
+/** Goes off when so many calls have come: then all of them run at once. */
+const gathered: (() => void)[] = []
+
+/** Asks the gateway with what it was given for it, and answers with the status. */
+async function ask(id: unknown, { arguments: { url = '', together = 1, onward } = {}, _meta }: Params) {
+  await new Promise<void>(go => {
+    gathered.push(go)
+    if (gathered.length >= together) for (const each of gathered.splice(0)) each()
+  })
+  const traceparent = onward === true ? _meta?.traceparent : undefined
+  const headers = {
+    authorization: `Bearer ${process.env['GATEWAY_TOKEN']}`,
+    ...(traceparent === undefined ? {} : { traceparent }),
+  }
+  const answer = await fetch(url, { headers })
+  await answer.arrayBuffer()
+  // Nobody is answered before all have asked.
+  await new Promise<void>(go => {
+    gathered.push(go)
+    if (gathered.length >= together) for (const each of gathered.splice(0)) each()
+  })
+  text(id, String(answer.status))
+}
+
+const tools: Record<string, (id: unknown, params: Params) => void> = {
+  ask: (id, params) => void ask(id, params),
   read_environment: id => text(id, JSON.stringify(process.env)),
   read_pid: id => text(id, String(process.pid)),
   crash: () => process.exit(3),
@@ -46,7 +78,7 @@ createInterface({ input: process.stdin }).on('line', line => {
   const { id, method, params } = JSON.parse(line) as {
     id?: unknown
     method: string
-    params?: { name?: string; protocolVersion?: string }
+    params?: Params
   }
   if (method === 'initialize') {
     const { protocolVersion } = params!
@@ -57,6 +89,6 @@ createInterface({ input: process.stdin }).on('line', line => {
     const listed = Object.keys(tools).map(name => ({ name, inputSchema: { type: 'object' } }))
     return send({ id, result: { tools: listed } })
   }
-  if (method === 'tools/call') return tools[params!.name!]!(id)
+  if (method === 'tools/call') return tools[params!.name!]!(id, params!)
   if (id !== undefined) send({ id, error: { code: -32601, message: 'no such method' } })
 })

@@ -1668,6 +1668,8 @@ export interface operations {
                 since?: string;
                 /** @description Words that all occur in the entry */
                 text?: string;
+                /** @description Trace id (W3C, 32 hex digits): one story over all connections */
+                trace?: string;
                 /** @description Before this time */
                 until?: string;
             };
@@ -1819,6 +1821,8 @@ export interface operations {
                 since?: string;
                 /** @description Words that all occur in the entry */
                 text?: string;
+                /** @description Trace id (W3C, 32 hex digits): one story over all connections */
+                trace?: string;
                 /** @description Before this time */
                 until?: string;
             };
@@ -1873,6 +1877,8 @@ export interface operations {
                 text?: string;
                 /** @description Most values to tell apart, 1 to 100 */
                 top?: string;
+                /** @description Trace id (W3C, 32 hex digits): one story over all connections */
+                trace?: string;
                 /** @description Before this time */
                 until?: string;
             };
@@ -2041,6 +2047,8 @@ export interface operations {
                 to?: string;
                 /** @description Most values to tell apart, 1 to 50 */
                 top?: string;
+                /** @description Trace id (W3C, 32 hex digits): one story over all connections */
+                trace?: string;
             };
             header?: never;
             path?: never;
@@ -2120,6 +2128,8 @@ export interface operations {
                 session?: string;
                 /** @description Words that all occur in the entry */
                 text?: string;
+                /** @description Trace id (W3C, 32 hex digits): one story over all connections */
+                trace?: string;
             };
             header?: never;
             path?: never;

@@ -17,6 +17,7 @@ interface Filters {
   readonly outcome?: string
   readonly session?: string
   readonly approval?: string
+  readonly trace?: string
   readonly kind?: string[]
   readonly limit?: string
 }
@@ -31,6 +32,7 @@ function withFilters(command: Command): Command {
     .option('--outcome <outcome>', 'success, failure, denied or unknown')
     .option('--session <id>', 'a session')
     .option('--approval <id>', 'an approval')
+    .option('--trace <id>', 'a trace (W3C, 32 hex digits): one story over all connections')
     .option('--kind <kind...>', 'entry kinds, such as action.denied')
 }
 
@@ -38,7 +40,7 @@ function query(
   filters: Filters,
   text: readonly string[] = [],
 ): Record<string, string | readonly string[] | undefined> {
-  const { since, until, identity, connection, operation, outcome, session, approval, kind } = filters
+  const { since, until, identity, connection, operation, outcome, session, approval, trace, kind } = filters
   return {
     since,
     until,
@@ -48,6 +50,7 @@ function query(
     outcome,
     session,
     approval,
+    trace,
     kind,
     ...(text.length === 0 ? {} : { text: text.join(' ') }),
   }
@@ -59,10 +62,12 @@ interface Page {
 }
 
 /** Whether an entry of the live feed passes the filters that can be told from it alone. */
-function passes(entry: Entry, { identity, connection, operation, outcome, session, kind }: Filters): boolean {
+function passes(entry: Entry, filters: Filters): boolean {
+  const { identity, connection, operation, outcome, session, trace, kind } = filters
   if (connection !== undefined && entry.connection?.name !== connection) return false
   if (outcome !== undefined && entry.outcome !== outcome) return false
   if (session !== undefined && entry.session !== session) return false
+  if (trace !== undefined && traceOf(entry) !== trace) return false
   if (kind !== undefined && !kind.includes(entry.kind)) return false
   if (operation !== undefined && !globMatches(operation, entry.operation ?? '')) return false
   if (identity === undefined) return true
@@ -75,6 +80,11 @@ function passes(entry: Entry, { identity, connection, operation, outcome, sessio
     subject?.on_behalf_of?.email,
   ]
   return names.some(name => name?.toLowerCase() === identity.toLowerCase())
+}
+
+function traceOf({ trace, ...entry }: Entry): string | undefined {
+  const { trace: claimed } = (entry['claimed'] ?? {}) as { trace?: { trace_id?: string } }
+  return trace?.trace_id ?? claimed?.trace_id
 }
 
 /** `*` stands for any text. Walks both once, so no pattern is slow. */

@@ -34,7 +34,7 @@ function wordSet(text: string): ReadonlySet<string> {
 const placed = wordSet(
   'v kind log seq time session action subject client connection operation known risk resource ' +
     'digest decision approval intent outcome reason error duration upstream_duration bytes_in ' +
-    'bytes_out masked recording truncated http',
+    'bytes_out masked recording truncated http trace cause',
 )
 
 /** Namespaces that Datadog or OpenTelemetry define: they keep their place at the root, whatever the kind. */
@@ -92,6 +92,7 @@ export function eventOf(
       duration: entry.duration,
       evt: { name: eventName(entry), category: said.category, outcome: said.outcome },
       error: errorOf(entry),
+      dd: entry.trace && { trace_id: entry.trace.trace_id },
     },
     0,
     budget,
@@ -202,6 +203,8 @@ function ownOf(record: LogRecord, time: number, encoding: Encoding): Attributes 
     },
     upstream: entry.upstream_duration === undefined ? undefined : { duration: entry.upstream_duration },
     error: entry.error,
+    trace: entry.trace,
+    cause: entry.cause,
     checkpoint: encoding.checkpoint,
   }
 }

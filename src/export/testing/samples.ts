@@ -201,6 +201,26 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'grant.revoked': { subject: approver, ...grant, approval: { ...grant.approval, state: 'revoked' } },
   'break_glass.used': { subject: approver, ...broken },
   'break_glass.ended': { subject: approver, ...broken, ended_by: approver },
+  'process.started': {
+    connection: { name: 'tools', protocol: 'mcp', sensitivity: 'medium' },
+    subject: agent,
+    process: { server: 'main', command: '/usr/bin/node', per: 'identity', for_action: 'a_01', pid: 4711 },
+  },
+  'process.ended': {
+    connection: { name: 'tools', protocol: 'mcp', sensitivity: 'medium' },
+    subject: agent,
+    process: {
+      server: 'main',
+      command: '/usr/bin/node',
+      per: 'identity',
+      for_action: 'a_01',
+      pid: 4711,
+      calls: 7,
+    },
+    reason: 'it was ended by SIGKILL',
+    outcome: 'failure',
+    duration: 61_000_000_000,
+  },
   'tool.pinned': { target: 'tools', tools: [{ server: 'main', name: 'search', pin: 'sha256:aa' }] },
   'tool.changed': {
     target: 'tools',
@@ -281,6 +301,23 @@ export const variants: Readonly<
     kind: 'action.completed',
     decision: { ...decision, effect: 'ask', rule: 'dd-delete' },
     outcome: 'success',
+  },
+  'completed, by a program of the gateway’s, for a call of an agent': {
+    ...ended,
+    kind: 'action.completed',
+    outcome: 'success',
+    trace: {
+      trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      span_id: 'b7ad6b7169203331',
+      parent_id: '00f067aa0ba902b7',
+    },
+    cause: {
+      connection: 'tools',
+      server: 'main',
+      running: 1,
+      action: 'a_01',
+      operation: 'tools/call:search',
+    },
   },
   'completed, refused by the upstream': {
     ...ended,

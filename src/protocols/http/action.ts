@@ -1,7 +1,9 @@
 /** Message to Action: what policy, guards, approvals and the log see of a request. */
 import { hash } from 'node:crypto'
 import { newId } from '../../id.ts'
+import type { Cause } from '../../identity/delegates.ts'
 import type { Action, Risk } from '../../model/action.ts'
+import { causedTrace, storyFacts } from '../story.ts'
 import { queryValues } from './codec.ts'
 import type { HttpOperation } from './flavour.ts'
 import type { RequestHead } from './request.ts'
@@ -36,7 +38,12 @@ export class HttpAction implements Action {
   readonly #body: Buffer | undefined
   #digest: string | undefined
 
-  constructor(head: RequestHead, target: HttpOperation, body: ReadBody | undefined) {
+  constructor(
+    head: RequestHead,
+    target: HttpOperation,
+    of: { readonly body?: ReadBody | undefined; readonly cause?: Cause | undefined } = {},
+  ) {
+    const { body, cause } = of
     this.operation = target.operation
     this.known = target.known
     this.risk = target.risk
@@ -45,7 +52,7 @@ export class HttpAction implements Action {
     this.#target = target
     this.#body = body?.bytes
     this.content = contentOf(head, target, body)
-    this.facts = { http: factsOf(head, target) }
+    this.facts = { http: factsOf(head, target), ...storyOf(head, cause) }
   }
 
   digest(): string {
@@ -101,6 +108,12 @@ function contentOf(
   if (target.template !== undefined) content['template'] = target.template
   if (body?.judged !== undefined) content['body'] = body.judged.value
   return content
+}
+
+/** Most requests are in no story. */
+function storyOf({ traceparent }: RequestHead, cause: Cause | undefined): Record<string, unknown> {
+  if (cause === undefined && traceparent === undefined) return {}
+  return storyFacts({ cause, traceparent }, causedTrace(cause))
 }
 
 /** By lower-case name; repeated fields joined with `, ` (RFC 9110 section 5.2). */

@@ -11,6 +11,7 @@ import type { Gateway } from '../../gateway/gateway.ts'
 import { perform } from '../../gateway/perform.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
 import type { Refusal } from '../../identity/authenticator.ts'
+import type { Cause } from '../../identity/delegates.ts'
 import { identifyShown } from '../../identity/certificates.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Subject } from '../../model/subject.ts'
@@ -116,7 +117,7 @@ class HttpConnection implements OpenConnection {
     const client = clientOf(request, head.agent)
     const shown = identifyShown(this.#gateway.authenticator, request.socket)
     const known = shown !== undefined && ('refusal' in shown || head.tokens.length === 0)
-    const found = known ? shown : this.#identify(head.tokens)
+    const found = known ? shown : this.#identify(head)
     const identified = found instanceof Promise ? await found : found
     if ('refusal' in identified) {
       await this.#refused.note(client, identified.refusal)
@@ -127,8 +128,9 @@ class HttpConnection implements OpenConnection {
       )
       return sendRefused(downstream, refused, head.expectsContinue)
     }
-    const { subject } = identified
-    if (!isReserved(head.judged)) return await this.#perform(downstream, { head, client, arrival, subject })
+    const { subject, cause } = identified
+    if (!isReserved(head.judged))
+      return await this.#perform(downstream, { head, client, arrival, subject, cause })
     const { connection } = this
     const [gateway, flavour, { base }] = [this.#gateway, this.#flavour, arrival]
     const kept = await followApproval({ connection, gateway, flavour, downstream, head, base, subject })
@@ -145,6 +147,7 @@ class HttpConnection implements OpenConnection {
       readonly client: ClientFacts
       readonly arrival: Arrival
       readonly subject: Subject
+      readonly cause?: Cause | undefined
       /** The call to perform in place of the request. */
       readonly kept?: KeptCall
     },
@@ -173,7 +176,7 @@ class HttpConnection implements OpenConnection {
       unread,
       holds: this.#holds,
       followed: kept !== undefined,
-      action: new HttpAction(head, operation, body),
+      action: new HttpAction(head, operation, { body, cause: of.cause }),
     }
     const exchange = upgrade === undefined ? new HttpExchange(parts) : new WebSocketExchange(parts, upgrade)
     await perform(this.#gateway, session, exchange)
@@ -209,18 +212,24 @@ class HttpConnection implements OpenConnection {
   }
 
   /** The first candidate that is accepted; else why the first was not. Without waiting where the answer is known. */
-  #identify(tokens: readonly string[]): Found | Promise<Found> {
-    if (tokens.length === 0) return { refusal: { reason: 'credential-missing' } }
-    const first = this.#gateway.authenticator.identify({ token: tokens[0]!, path: this.#path })
-    if (!(first instanceof Promise) && ('subject' in first || tokens.length === 1)) return first
-    return this.#identifyNext(first, tokens.slice(1, maxCandidates))
+  #identify(head: RequestHead): Found | Promise<Found> {
+    const [token, ...others] = head.tokens
+    if (token === undefined) return { refusal: { reason: 'credential-missing' } }
+    const first = this.#ask(token, head)
+    if (!(first instanceof Promise) && ('subject' in first || others.length === 0)) return first
+    return this.#identifyNext(first, { ...head, tokens: others.slice(0, maxCandidates - 1) })
   }
 
-  async #identifyNext(first: Found | Promise<Found>, others: readonly string[]): Promise<Found> {
+  #ask(token: string, { traceparent }: RequestHead): Found | Promise<Found> {
+    const came = traceparent === undefined ? {} : { traceparent }
+    return this.#gateway.authenticator.identify({ token, path: this.#path, ...came })
+  }
+
+  async #identifyNext(first: Found | Promise<Found>, head: RequestHead): Promise<Found> {
     const refused = await first
     if ('subject' in refused) return refused
-    for (const token of others) {
-      const next = await this.#gateway.authenticator.identify({ token, path: this.#path })
+    for (const token of head.tokens) {
+      const next = await this.#ask(token, head)
       if ('subject' in next) return next
     }
     return refused
@@ -244,7 +253,7 @@ interface Arrival {
   readonly upgrade?: { readonly duplex: Duplex; readonly rest: Buffer }
 }
 
-type Found = { readonly subject: Subject } | { readonly refusal: Refusal }
+type Found = { readonly subject: Subject; readonly cause?: Cause } | { readonly refusal: Refusal }
 
 /** What will be said over a WebSocket is not known at its handshake, so it counts as a write at least. */
 function asWebSocket(operation: HttpOperation): HttpOperation {

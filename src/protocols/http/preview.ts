@@ -104,7 +104,7 @@ class StateRead implements Exchange {
     this.#head = headOf(of.path)
     const facts = { ...of.operation.facts, purpose: 'preview', preview_of: parts.action.id }
     this.#operation = { ...of.operation, facts }
-    this.action = new HttpAction(this.#head, this.#operation, undefined)
+    this.action = new HttpAction(this.#head, this.#operation)
     this.#call = new Call(() => this.#starting())
     this.signal = new AbortController().signal
   }

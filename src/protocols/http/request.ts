@@ -40,6 +40,8 @@ export interface RequestHead {
   readonly range: string | undefined
   readonly ifRange: string | undefined
   readonly agent: string | undefined
+  /** As it came (W3C Trace Context). */
+  readonly traceparent?: string | undefined
   /** How long the client is ready to wait, from `Prefer: wait` (RFC 7240 section 4.3). */
   readonly waitSeconds: number | undefined
   /** The client would rather come back for the answer, from `Prefer: respond-async` (RFC 7240 section 4.1). */
@@ -60,6 +62,7 @@ interface Scan {
   range: string | undefined
   ifRange: string | undefined
   agent: string | undefined
+  traceparent: string | undefined
   wait: number | undefined
   async: boolean
   options: string[] | undefined
@@ -103,6 +106,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     range: scan.range,
     ifRange: scan.ifRange,
     agent: scan.agent,
+    traceparent: scan.traceparent,
     waitSeconds: scan.wait,
     respondAsync: scan.async,
     tokens,
@@ -129,6 +133,7 @@ function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {
     range: undefined,
     ifRange: undefined,
     agent: undefined,
+    traceparent: undefined,
     wait: undefined,
     async: false,
     options: undefined,
@@ -197,6 +202,9 @@ function note(scan: Scan, name: string, value: string): void {
       if (/(?:^|,)[ \t]*respond-async[ \t]*(?:[,;]|$)/i.test(value)) scan.async = true
       break
     }
+    case 'traceparent':
+      scan.traceparent ??= value
+      break
     case 'user-agent':
       scan.agent ??= value
       break

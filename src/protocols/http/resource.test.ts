@@ -41,13 +41,13 @@ const operation: HttpOperation = {
 }
 
 test('P4: a path that holds a secret is in no part of the action nor of its record, and still tells two apart', () => {
-  const action = new HttpAction(head, operation, undefined)
+  const action = new HttpAction(head, operation)
   const { resource, content, facts } = action
   const recorded = recordedRequest(head, literalMasker([]), operation.resource).toString()
   assert.equal(resource, '/keys/{key}')
   assert.ok(!JSON.stringify({ resource, content, facts, recorded }).includes(key))
   const other = { ...head, path: `/keys/f${key.slice(1)}`, judged: `/keys/f${key.slice(1)}` }
-  assert.notEqual(new HttpAction(other, operation, undefined).digest(), action.digest())
+  assert.notEqual(new HttpAction(other, operation).digest(), action.digest())
 })
 
 test('P1: a request whose body cannot be judged is an entry with its fault, and nothing is forwarded', async t => {

@@ -2,6 +2,8 @@
 import { hash } from 'node:crypto'
 import { newId } from '../../id.ts'
 import type { Action, Risk } from '../../model/action.ts'
+import { newTrace, readTraceparent, type Trace } from '../../model/trace.ts'
+import { causedTrace, type Origin, storyFacts } from '../story.ts'
 import type { ClientProfile } from './envelope.ts'
 import { canonicalText } from './catalogue.ts'
 import { type Fields, fieldsOf, type RequestId, textOf } from './rpc.ts'
@@ -30,6 +32,8 @@ export interface Asked {
   readonly client: ClientProfile
   /** Of a 2025-era client. */
   readonly session?: string
+  /** What brought it about, and the `traceparent` of its own HTTP headers. */
+  readonly origin?: Origin
   /** The arguments are not known: conditions on them can't be evaluated. */
   readonly unread?: boolean
 }
@@ -50,6 +54,8 @@ export class McpAction implements Action {
   readonly resource: string
   readonly content: Readonly<Record<string, unknown>>
   readonly facts: Readonly<Record<string, unknown>>
+  /** What servers go on with: in the client's trace where it brought one along. */
+  readonly trace: Trace
   readonly #canonical: () => string
   #digest: string | undefined
 
@@ -59,7 +65,9 @@ export class McpAction implements Action {
     this.risk = meaning.risk
     this.resource = meaning.resource
     this.content = contentOf(asked, meaning)
-    this.facts = factsOf(asked, meaning)
+    const origin = originOf(asked)
+    this.trace = causedTrace(origin.cause) ?? newTrace(readTraceparent(origin.traceparent)?.traceId)
+    this.facts = factsOf(asked, meaning, storyFacts(origin, this.trace))
     const { server, address, pin } = meaning
     this.#canonical = () =>
       canonicalText([server ?? '', address ?? '', pin ?? '', asked.method, substance(asked.params)])
@@ -97,7 +105,11 @@ const nameMember: Readonly<Record<string, string>> = {
  * OpenTelemetry's names (semantic conventions, "MCP"), so that they land where dashboards look for them. What a client
  * says of itself is under `claimed` (P9). Arguments may hold anything: they are in the recording, masked.
  */
-function factsOf({ id, method, params, client, session }: Asked, meaning: Meaning): Record<string, unknown> {
+function factsOf(
+  { id, method, client, session }: Asked,
+  meaning: Meaning,
+  story: Record<string, unknown>,
+): Record<string, unknown> {
   const { server, name, pin, tags = [] } = meaning
   const mcp: Record<string, unknown> = {
     method: { name: method },
@@ -107,8 +119,12 @@ function factsOf({ id, method, params, client, session }: Asked, meaning: Meanin
     ...(pin === undefined ? {} : { pin }),
     ...(tags.length === 0 ? {} : { tags }),
   }
-  const facts: Record<string, unknown> = { mcp, jsonrpc: { request: { id: String(id).slice(0, 128) } } }
-  const claimed: Record<string, unknown> = {}
+  const facts: Record<string, unknown> = {
+    mcp,
+    jsonrpc: { request: { id: String(id).slice(0, 128) } },
+    ...story,
+  }
+  const claimed: Record<string, unknown> = { ...fieldsOf(story['claimed']) }
   if (method === 'tools/call') facts['gen_ai'] = { operation: { name: 'execute_tool' }, tool: { name } }
   else if (method === 'prompts/get') facts['gen_ai'] = { prompt: { name } }
   else if (name !== undefined) mcp['resource'] = { uri: name.slice(0, 1024) }
@@ -116,8 +132,6 @@ function factsOf({ id, method, params, client, session }: Asked, meaning: Meanin
   if (info !== undefined) {
     claimed['client'] = { name: short(info['name']), version: short(info['version']) }
   }
-  const trace = traceOf(fieldsOf(params['_meta']))
-  if (trace !== undefined) claimed['trace'] = trace
   if (Object.keys(claimed).length > 0) facts['claimed'] = claimed
   return facts
 }
@@ -126,8 +140,8 @@ function short(value: unknown): string {
   return (textOf(value) ?? '').slice(0, 128)
 }
 
-/** W3C Trace Context, from `_meta` (SEP-414). */
-function traceOf(meta: Fields): Fields | undefined {
-  const found = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(textOf(meta['traceparent']) ?? '')
-  return found === null ? undefined : { trace_id: found[1], span_id: found[2] }
+/** The trace context of `_meta` (SEP-414) is nearer to the call than that of the HTTP request around it. */
+function originOf({ params, origin = {} }: Asked): Origin {
+  const traceparent = textOf(fieldsOf(params['_meta'])['traceparent']) ?? origin.traceparent
+  return { ...origin, traceparent }
 }

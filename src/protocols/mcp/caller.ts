@@ -86,6 +86,12 @@ export function contactOf(parts: Parts, caller: Caller, io: Io): Contact {
     client: clientFor(parts, caller),
     secrets: io.secrets,
     signal: io.signal,
+    errand: {
+      subject: caller.session.subject,
+      action: io.action.id,
+      operation: io.action.operation,
+      trace: io.action.trace,
+    },
     starting: io.starting,
     onNotification: notification => {
       noteChange(parts, key, notification.method)
@@ -114,10 +120,10 @@ export function noteChange({ virtual }: Parts, key: string, method: string): voi
   }
 }
 
-/** Headers of the client's that go on: mirrored arguments and the context of its trace. */
+/** Headers of the client's that go on: mirrored arguments, and what vendors add to its trace. */
 export function passedHeaders(headers: HeaderValues): string[] {
   return [...headers].flatMap(([name, value]) =>
-    name.startsWith('mcp-param-') || name === 'traceparent' || name === 'tracestate' ? [name, value] : [],
+    name.startsWith('mcp-param-') || name === 'tracestate' ? [name, value] : [],
   )
 }
 

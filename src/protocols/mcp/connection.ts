@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError, asGatewayError } from '../../errors.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { HttpMount, OpenConnection } from '../../gateway/protocol.ts'
+import type { Identified } from '../../identity/authenticator.ts'
 import { identifyShown } from '../../identity/certificates.ts'
 import type { Session } from '../../gateway/session.ts'
 import type { Connection } from '../../model/connection.ts'
@@ -18,6 +19,7 @@ import { type CommonSettings, parseCommonSettings } from '../http/settings.ts'
 import { Upstream } from '../http/upstream.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
 import { Running } from '../running.ts'
+import type { Origin } from '../story.ts'
 import type { Caller, Parts } from './caller.ts'
 import { ClientSession, ClientSessions } from './client-sessions.ts'
 import { readMessage, writeMessage } from './codec.ts'
@@ -27,6 +29,7 @@ import { type ClientProfile, eraOf, headerValues, type HeaderValues, modernProfi
 import { Holds } from './holds.ts'
 import { isKnownHost, isKnownOrigin } from './hosts.ts'
 import { openHttpLink } from './upstream.ts'
+import { ProcessDiary } from './process-diary.ts'
 import { Replay, ReplayStore } from './replay.ts'
 import { Requests } from './requests.ts'
 import {
@@ -134,7 +137,9 @@ export class McpConnection implements OpenConnection {
       return new Server(server, {
         open: (known, contact) => pool?.open(known, contact) ?? openHttpLink(shared, known, contact),
         separate: pool !== undefined,
-        ...(pool === undefined ? {} : { close: () => pool.close() }),
+        ...(pool === undefined
+          ? {}
+          : { close: () => pool.close(), alsoSecret: contact => pool.alsoSecret(contact) }),
         prefix: server.prefix ?? (several ? `${server.name}_` : ''),
         mostItems: settings.limits.catalogue,
         mostLinks: settings.limits.sessions,
@@ -144,18 +149,20 @@ export class McpConnection implements OpenConnection {
   }
 
   #pool(settings: ServerSettings, { limits, timeouts }: McpSettings): StdioPool {
-    const gateway = this.#gateway
-    const of = { connection: this.connection.name, server: settings.name }
+    const { gateway, connection } = { gateway: this.#gateway, connection: this.connection }
+    const { name: server, connections: reaches } = settings
+    const diary = new ProcessDiary(gateway, connection, settings)
     return new StdioPool({
       settings,
       maxMessage: limits.message,
       answerMs: timeouts.headers,
-      onStderr: (line, secrets) => {
-        const lease = { secrets, [Symbol.asyncDispose]: async () => undefined }
-        const masker = gateway.masker(['secrets', 'personal'], this.connection, lease)
-        gateway.logger?.info('a server said', { ...of, line: masker.json(line) })
+      onStderr: (...said) => diary.said(...said),
+      onStart: of => diary.started(of),
+      onEnd: of => diary.ended(of),
+      admit: (token, errands) => {
+        const delegate = { connection: connection.name, server, reaches, errands }
+        return gateway.delegates?.admit(token, delegate) ?? (() => undefined)
       },
-      onEnd: why => gateway.logger?.warn('a server’s process has ended', { ...of, why }),
     })
   }
 
@@ -179,9 +186,10 @@ export class McpConnection implements OpenConnection {
     const here = { gateway: this.#parts.gateway, connection: this.connection, settings: this.#parts.settings }
     if (!isKnownHost(head.authority, here) || !isKnownOrigin(headers.get('origin'), here))
       return this.#tellError(this.#answer(downstream, head), undefined, badOrigin)
-    const subject = await this.#identify(downstream, head)
-    if (subject === undefined) return
-    const arrival: Arrival = { downstream, head, headers, subject }
+    const found = await this.#identify(downstream, head)
+    if (found === undefined) return
+    const origin = { cause: found.cause, traceparent: head.traceparent }
+    const arrival: Arrival = { downstream, head, headers, subject: found.subject, origin }
     if (head.method === 'POST') return await this.#post(arrival)
     if (head.method === 'GET') return await this.#stream(arrival)
     if (head.method === 'DELETE') return this.#endSession(arrival)
@@ -189,14 +197,19 @@ export class McpConnection implements OpenConnection {
   }
 
   /** The first token that is accepted; else the client has its 401. */
-  async #identify(downstream: Downstream, head: RequestHead): Promise<Subject | undefined> {
+  async #identify(
+    downstream: Downstream,
+    head: RequestHead,
+  ): Promise<Extract<Identified, { subject: Subject }> | undefined> {
     const { gateway } = this.#parts
     const path = `/c/${this.connection.name}`
     const [token] = head.tokens
+    const { traceparent } = head
+    const came = traceparent === undefined ? {} : { traceparent }
     const shown = identifyShown(gateway.authenticator, downstream.request.socket)
     const known = token === undefined || (shown !== undefined && 'refusal' in shown)
-    const found = known ? shown : await gateway.authenticator.identify({ token, path })
-    if (found !== undefined && 'subject' in found) return found.subject
+    const found = known ? shown : await gateway.authenticator.identify({ token, path, ...came })
+    if (found !== undefined && 'subject' in found) return found
     const refusal = found?.refusal ?? { reason: 'credential-missing' as const }
     await this.#refused.note(clientOf(downstream.request, head.agent), refusal)
     const refused = unauthenticated(token !== undefined, undefined, gateway.resourceMetadata?.(path))
@@ -293,6 +306,7 @@ export class McpConnection implements OpenConnection {
       method,
       params,
       client,
+      origin: arrival.origin,
       ...(session === undefined ? {} : { session: session.session.id }),
     }
     const caller: Caller = {
@@ -401,6 +415,7 @@ interface Arrival {
   readonly head: RequestHead
   readonly headers: HeaderValues
   readonly subject: Subject
+  readonly origin: Origin
 }
 
 const badOrigin = new RpcError(codes.invalidRequest, 'Forbidden: not a host or origin of this connection', {

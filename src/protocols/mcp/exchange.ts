@@ -35,6 +35,7 @@ import { stillFits } from './schema-fit.ts'
 export interface Io {
   readonly secrets: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  readonly action: McpAction
   /** The request's params, masked where a rule says so. */
   readonly params: Fields
   starting(): void
@@ -58,6 +59,8 @@ export interface ExchangeParts {
   readonly work: (io: Io) => Promise<Outcome>
   /** Mask profiles that the answer gets whatever policy says. */
   readonly mask: readonly string[]
+  /** What else a server knows and no client may see, given what was lent. */
+  readonly alsoSecret: (secrets: Readonly<Record<string, string>>) => readonly string[]
   /** What a tool promises its structured result to be; absent: nothing. */
   readonly outputSchema: unknown
   readonly patience: Patience | undefined
@@ -135,7 +138,7 @@ export class McpExchange implements Exchange {
   async forward(cleared: Cleared, lease: Lease, starting: () => void): Promise<Reply> {
     this.#endHold()
     if (this.signal.aborted) throw new GatewayError('client-gone')
-    const { gateway, connection, asked, work, answer } = this.#parts
+    const { gateway, connection, action, asked, work, answer } = this.#parts
     const { maskRequest } = cleared.obligations
     if (maskRequest.length > 0) this.#upMask = gateway.masker(maskRequest, connection)
     const params = this.#masked(asked.params)
@@ -144,6 +147,7 @@ export class McpExchange implements Exchange {
     const outcome = work({
       secrets: lease.secrets,
       signal: this.signal,
+      action,
       params,
       starting() {
         if (!started) starting()
@@ -165,10 +169,14 @@ export class McpExchange implements Exchange {
       }),
     )
     return new McpReply(masker => {
-      const { mask } = this.#parts
-      this.#mask = new ContentMask(
-        mask.length === 0 ? masker : bothMaskers(gateway.masker(mask, connection), masker),
-      )
+      const { mask, alsoSecret } = this.#parts
+      const own = {
+        secrets: {},
+        alsoSecret: alsoSecret(lease.secrets),
+        [Symbol.asyncDispose]: async () => {},
+      }
+      const idle = mask.length === 0 && own.alsoSecret.length === 0
+      this.#mask = new ContentMask(idle ? masker : bothMaskers(gateway.masker(mask, connection, own), masker))
     })
   }
 

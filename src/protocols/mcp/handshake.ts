@@ -1,5 +1,6 @@
 /** How a conversation begins in each era, whatever bears it, and what every request carries in it. */
 import { GatewayError } from '../../errors.ts'
+import { writeTraceparent } from '../../model/trace.ts'
 import type { ClientProfile } from './envelope.ts'
 import type { LinkCall, ServerFacts } from './link.ts'
 import { codes, type Fields, fieldsOf, isFields, type RpcResponse, textOf } from './rpc.ts'
@@ -49,11 +50,13 @@ export function greeted({ result, error }: RpcResponse): ServerFacts {
 const reserved: ReadonlySet<string> = new Set(Object.values(metaKeys))
 
 /** Params with the `_meta` of the server's era: the client's own, less what is said per hop. */
-export function paramsFor({ params: given, client }: LinkCall, era: Era, id: number): Fields {
+export function paramsFor({ params: given, client, errand }: LinkCall, era: Era, id: number): Fields {
   const before = fieldsOf(given['_meta'])
   const meta: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(before)) if (!reserved.has(key)) meta[key] = value
   if ('progressToken' in meta) meta['progressToken'] = id
+  // SEP-414. The gateway is a hop of the trace, so the server goes on with the gateway's own span.
+  meta['traceparent'] = writeTraceparent(errand.trace)
   if (era === 'modern') {
     meta[metaKeys.version] = modernVersion
     meta[metaKeys.capabilities] = client.capabilities
@@ -61,8 +64,7 @@ export function paramsFor({ params: given, client }: LinkCall, era: Era, id: num
     const level = before[metaKeys.logLevel]
     if (level !== undefined) meta[metaKeys.logLevel] = level
   }
-  const { _meta, ...params } = given
-  return Object.keys(meta).length === 0 ? params : { ...params, _meta: meta }
+  return { ...given, _meta: meta }
 }
 
 export function invalid(detail: string): GatewayError {

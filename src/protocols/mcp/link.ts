@@ -1,4 +1,5 @@
 /** One conversation with a server, whatever its transport and era. */
+import type { Errand } from '../../identity/delegates.ts'
 import type { ClientProfile } from './envelope.ts'
 import type { Fields, RpcNotification, RpcRequest, RpcResponse } from './rpc.ts'
 import type { Era } from './versions.ts'
@@ -20,6 +21,8 @@ export interface LinkCall {
   readonly client: ClientProfile
   readonly secrets: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  /** The action that this is part of. */
+  readonly errand: Errand
   /** Called right before the first byte may leave. */
   starting(): void
   /** A promise where the next should wait. */

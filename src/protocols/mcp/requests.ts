@@ -347,6 +347,10 @@ export class Requests {
       action: new McpAction(asked, task.meaning),
       work: task.work,
       mask: task.mask ?? [],
+      alsoSecret: secrets => {
+        const principal = subjectKey(caller.session.subject)
+        return this.#parts.virtual.servers.flatMap(each => each.alsoSecret({ principal, secrets }))
+      },
       outputSchema: task.outputSchema,
       patience: answer === undefined ? undefined : this.#patience(caller),
       askClient: (request, to) => this.#askClient(caller, request, to),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../errors.ts'
+import { newTrace } from '../../model/trace.ts'
 import type { ClientProfile } from './envelope.ts'
 import type { Link, LinkCall } from './link.ts'
 import type { RpcResponse } from './rpc.ts'
@@ -9,6 +10,15 @@ import { mcpSettings } from './settings.ts'
 
 const client: ClientProfile = { era: 'modern', version: '2026-07-28', capabilities: {}, info: undefined }
 
+const subject = {
+  issuer: 'i',
+  id: 'ana',
+  kind: 'user' as const,
+  groups: [],
+  method: 'oidc',
+  claims: {},
+}
+
 function contact(person: string, token: string, signal = new AbortController().signal): Contact {
   return {
     key: person,
@@ -16,6 +26,7 @@ function contact(person: string, token: string, signal = new AbortController().s
     client,
     secrets: { token },
     signal,
+    errand: { subject, action: 'a_1', operation: 'tools/list', trace: newTrace() },
     starting: () => undefined,
     onNotification: () => undefined,
     onRequest: () => Promise.reject(new Error('nobody to ask')),

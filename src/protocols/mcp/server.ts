@@ -12,7 +12,7 @@ import type { Era } from './versions.ts'
 /** With what a server is spoken to on behalf of one client. */
 export type Contact = Pick<
   LinkCall,
-  'client' | 'secrets' | 'signal' | 'starting' | 'onNotification' | 'onRequest' | 'onStream'
+  'client' | 'secrets' | 'signal' | 'errand' | 'starting' | 'onNotification' | 'onRequest' | 'onStream'
 > & {
   /** Whose conversation it is: a session of a 2025-era client, or an identity. */
   readonly key: string
@@ -50,6 +50,8 @@ export interface ServerOptions {
   readonly idleMs: number
   /** Each conversation is its contact's own, in either era. */
   readonly separate: boolean
+  /** What it knows of this contact's besides what it was lent, and may tell nobody. */
+  readonly alsoSecret?: (contact: Pick<Contact, 'principal' | 'secrets'>) => readonly string[]
   /** Called when the server is given up, after its conversations. */
   readonly close?: () => Promise<void>
 }
@@ -185,6 +187,10 @@ export class Server {
     }
     keep()
     return { lists, keep }
+  }
+
+  alsoSecret(contact: Pick<Contact, 'principal' | 'secrets'>): readonly string[] {
+    return this.#options.alsoSecret?.(contact) ?? []
   }
 
   risk(item: Item): ReturnType<Classifier['classify']> {

@@ -7,6 +7,9 @@ import { packNames } from './packs/index.ts'
 
 const template = z.string().describe('Text in which `${name}` stands for a secret of the `credential` block')
 
+/** In `env`: where the credential goes by which a process may use the gateway itself. */
+export const tokenPlace = '${gateway.token}'
+
 const names = z
   .array(z.string().min(1).max(256))
   .max(1000)
@@ -62,7 +65,20 @@ const process = z
       .max(1000)
       .default(16)
       .describe('Most processes at once; an idle one ends for the next'),
-    calls: z.int().min(1).max(10_000).default(64).describe('Most calls that one process has at once'),
+    calls: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(64)
+      .describe(
+        'Most calls that one process has at once. With 1 what it does meanwhile is that call’s for certain',
+      ),
+    queue: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(0)
+      .describe('Most calls that wait for their turn where it has as many; the next is refused'),
     start: duration().prefault('30s').describe('From its start to the end of the handshake'),
     idle: duration().prefault('10m').describe('A process that nobody uses for this long is stopped'),
     memory: byteSize()
@@ -104,6 +120,14 @@ const behind = z.strictObject({
     .default({})
     .describe(
       'Its environment, with secrets that no client sees. Of the gateway’s own it sees `PATH`, the locale and `TMPDIR` alone',
+    ),
+  connections: z
+    .array(z.string().min(1).max(63))
+    .max(64)
+    .default([])
+    .describe(
+      'Connections of this gateway that it may use, by a credential that stands in its `env` for `${gateway.token}`: good ' +
+        'while it works on somebody’s call, and then that somebody’s',
     ),
   cwd: z.string().max(4096).optional().describe('Its working directory; default the gateway’s'),
   process,
@@ -233,6 +257,11 @@ export const mcpSettings = z
           message: 'write `url` or `command`, one of them',
         })
     })
+    settings.servers.forEach((server, i) => {
+      const message = callsBack(server)
+      if (message !== undefined)
+        context.addIssue({ code: 'custom', path: ['servers', i, 'connections'], message })
+    })
   })
 
 export type McpSettings = z.output<typeof mcpSettings>
@@ -248,6 +277,19 @@ function isEndpoint(url: string): boolean {
   } catch {
     return false
   }
+}
+
+/** What is wrong with how a program is let use the gateway; undefined where nothing is. */
+function callsBack({ env, url, connections }: z.output<typeof behind>): string | undefined {
+  const texts = Object.values(env)
+  const asks = texts.some(each => each.includes(tokenPlace))
+  if (texts.some(each => each.replaceAll(tokenPlace, '').includes('${gateway.')))
+    return `of the gateway \`env\` can have \`${tokenPlace}\` alone`
+  if (asks && connections.length === 0)
+    return `name the connections at which \`${tokenPlace}\` is to be taken`
+  if (connections.length === 0) return undefined
+  if (url !== undefined) return 'is for a `command`: a server with an address has a credential of its own'
+  return asks ? undefined : `nothing in \`env\` gives it \`${tokenPlace}\``
 }
 
 function isPack(name: string): boolean {

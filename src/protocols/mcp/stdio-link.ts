@@ -4,16 +4,19 @@
  * something has changed.
  */
 import { GatewayError } from '../../errors.ts'
+import type { Errand } from '../../identity/delegates.ts'
 import { discovered, greeted, handshakeParams, invalid, paramsFor } from './handshake.ts'
 import type { Link, LinkCall, ServerFacts } from './link.ts'
 import { codes, fieldsOf, type RpcMessage, type RpcNotification, type RpcResponse, textOf } from './rpc.ts'
 import type { Contact } from './server.ts'
 import { type EndPatience, type ProcessPlan, StdioProcess } from './stdio-process.ts'
+import { Turns } from './turns.ts'
 import { type Era, latestLegacy, metaKeys, modernVersion } from './versions.ts'
 
 export interface StdioLimits {
-  /** Most calls at once. */
+  /** Most calls at once, and most that wait for their turn. */
   readonly calls: number
+  readonly queue: number
   /** From start to the end of the handshake, and for one answer, milliseconds. */
   readonly startMs: number
   readonly answerMs: number
@@ -29,7 +32,13 @@ interface Pending {
 
 /** A server that is asked in the wrong era may say nothing at all. */
 const probeMs = 3000
+const listenMethod = 'subscriptions/listen'
 const mostUntaken = 256
+/** Streams that are held open; they are no calls. */
+const mostListening = 256
+/** A call that was given up may still be worked on for so long, unless its late answer says otherwise. */
+const lingerMs = 30_000
+const mostLingering = 256
 
 /** A process and who waits for its answers. */
 export class StdioTalk {
@@ -41,10 +50,14 @@ export class StdioTalk {
   readonly #process: StdioProcess
   readonly #limits: StdioLimits
   readonly #pending = new Map<number, Pending>()
+  readonly #lingering = new Map<number, { readonly errand: Errand; readonly until: number }>()
+  readonly #turns: Turns
   #ids = 0
+  #calls = 0
 
   constructor(plan: ProcessPlan, limits: StdioLimits, onStderr: (line: string) => void) {
     this.#limits = limits
+    this.#turns = new Turns(limits.calls, limits.queue)
     let end: (why: string) => void = () => {}
     this.ended = new Promise(resolve => (end = resolve))
     this.#process = new StdioProcess(plan, {
@@ -60,6 +73,10 @@ export class StdioTalk {
     })
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
   get over(): boolean {
     return this.#process.ended
   }
@@ -71,7 +88,26 @@ export class StdioTalk {
 
   /** Nobody waits for anything, and nobody listens. */
   get idle(): boolean {
-    return this.#pending.size === 0 && this.listeners.size === 0
+    return this.#pending.size === 0 && this.#turns.size === 0 && this.listeners.size === 0
+  }
+
+  /** How many requests it was sent. */
+  get calls(): number {
+    return this.#calls
+  }
+
+  /**
+   * What it works on. Those that were given up count as long as they may still be worked on, so that nothing is taken
+   * for a call's that may be another's; but for them alone it works for nobody.
+   */
+  errands(): readonly Errand[] {
+    const running = [...this.#pending.values()].flatMap(({ call }) =>
+      call.method === listenMethod ? [] : [call.errand],
+    )
+    if (running.length === 0) return running
+    const now = performance.now()
+    for (const [id, { until }] of this.#lingering) if (until < now) this.#lingering.delete(id)
+    return [...[...this.#lingering.values()].map(({ errand }) => errand), ...running]
   }
 
   /** Finds the era and does the handshake. Throws GatewayError, and the process is then of no use. */
@@ -101,27 +137,38 @@ export class StdioTalk {
   /** Throws `overloaded` where too many are asked, `upstream-timeout`, `upstream-unreachable`. */
   async call(call: LinkCall): Promise<RpcResponse> {
     if (call.signal.aborted) throw reasonOf(call.signal)
-    if (this.#pending.size >= this.#limits.calls)
-      throw new GatewayError('overloaded', { detail: 'the server has as many calls as it may have' })
+    if (call.method === listenMethod) {
+      const open = [...this.#pending.values()].filter(({ call: { method } }) => method === listenMethod)
+      if (open.length >= mostListening)
+        throw new GatewayError('overloaded', { detail: 'the server has as many streams as it may have' })
+      return await this.#ask(call, undefined)
+    }
+    await this.#turns.take(call.signal, () => reasonOf(call.signal))
+    try {
+      return await this.#ask(call, this.#limits.answerMs)
+    } finally {
+      this.#turns.end()
+    }
+  }
+
+  async #ask(call: LinkCall, answerMs: number | undefined): Promise<RpcResponse> {
     const id = ++this.#ids
-    const { method } = call
     const { promise, resolve, reject } = Promise.withResolvers<RpcResponse>()
     const give = (error: Error): void => {
-      // Of a call that nobody waits for the server is told; the handshake can't be called off.
-      if (this.#pending.delete(id) && !this.over && method !== 'initialize' && method !== 'server/discover')
-        this.#tryNotify('notifications/cancelled', { requestId: id, reason: 'cancelled' })
+      if (this.#pending.delete(id) && !this.over) this.#giveUp(id, call)
       reject(error)
     }
     const abort = (): void => give(reasonOf(call.signal))
     const timer =
-      method === 'subscriptions/listen'
+      answerMs === undefined
         ? undefined
-        : setTimeout(() => give(new GatewayError('upstream-timeout')), this.#limits.answerMs)
+        : setTimeout(() => give(new GatewayError('upstream-timeout')), answerMs)
     this.#pending.set(id, { call, resolve, reject: give, untaken: 0 })
     call.signal.addEventListener('abort', abort, { once: true })
     try {
       call.starting()
-      this.#process.send({ kind: 'request', id, method, params: paramsFor(call, this.era, id) })
+      this.#calls++
+      this.#process.send({ kind: 'request', id, method: call.method, params: paramsFor(call, this.era, id) })
       return await promise
     } catch (error) {
       this.#pending.delete(id)
@@ -130,6 +177,16 @@ export class StdioTalk {
       clearTimeout(timer)
       call.signal.removeEventListener('abort', abort)
     }
+  }
+
+  /** Of a call that nobody waits for the server is told; the handshake can't be called off. */
+  #giveUp(id: number, { method, errand }: LinkCall): void {
+    if (method === 'initialize' || method === 'server/discover') return
+    this.#tryNotify('notifications/cancelled', { requestId: id, reason: 'cancelled' })
+    if (method === listenMethod) return
+    this.#lingering.set(id, { errand, until: performance.now() + lingerMs })
+    const [oldest] = this.#lingering.keys()
+    if (this.#lingering.size > mostLingering && oldest !== undefined) this.#lingering.delete(oldest)
   }
 
   notify(method: string, params: RpcNotification['params']): void {
@@ -143,7 +200,7 @@ export class StdioTalk {
   #take(message: RpcMessage): void {
     if (message.kind === 'response') {
       const found = typeof message.id === 'number' ? this.#pending.get(message.id) : undefined
-      if (found === undefined) return
+      if (found === undefined) return void this.#lingering.delete(message.id as number)
       this.#pending.delete(message.id as number)
       return found.resolve(message)
     }
@@ -233,7 +290,7 @@ export class StdioLink implements Link {
 
   async listen(call: LinkCall): Promise<void> {
     if (this.era === 'modern') {
-      await this.#talk.call({ ...call, method: 'subscriptions/listen' })
+      await this.#talk.call({ ...call, method: listenMethod })
       return
     }
     const { listeners, gone } = this.#talk

@@ -81,6 +81,11 @@ export class StdioProcess {
     this.#listen()
   }
 
+  /** Undefined where it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   get ended(): boolean {
     return this.#ended
   }

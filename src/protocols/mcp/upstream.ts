@@ -1,5 +1,6 @@
 /** A server reached by Streamable HTTP: which era it is of, its session where it has one, and its answers as they come. */
 import { GatewayError } from '../../errors.ts'
+import { writeTraceparent } from '../../model/trace.ts'
 import { type UpstreamBase, upstreamBase } from '../http/flavour.ts'
 import { fillTemplate } from '../http/inject.ts'
 import { Call, type Upstream } from '../http/upstream.ts'
@@ -23,7 +24,7 @@ const defaultRetryMs = 1000
 const longestRetryMs = 30_000
 const mostReconnects = 100
 
-type Contact = Pick<LinkCall, 'client' | 'secrets' | 'signal' | 'starting'>
+type Contact = Pick<LinkCall, 'client' | 'secrets' | 'signal' | 'errand' | 'starting'>
 
 /**
  * Opens a conversation, in the client's own era where the server speaks it: `server/discover` tells one of 2026, an
@@ -145,6 +146,7 @@ class HttpLink implements Link {
     }
     const routed: LinkCall = {
       ...call,
+      headers: [...call.headers, 'traceparent', writeTraceparent(call.errand.trace)],
       onNotification: each =>
         call.onNotification(
           each.method === 'notifications/progress'
@@ -271,7 +273,7 @@ class HttpLink implements Link {
     return answer
   }
 
-  async #post(text: string, call: LinkCall): Promise<Call> {
+  async #post(text: string, call: Omit<LinkCall, 'errand'>): Promise<Call> {
     const headers = [
       ...this.#headers(call),
       'Content-Type',
@@ -343,11 +345,11 @@ const silent = {
 }
 
 /** The form of a handshake's answer is no concern of the client's. */
-function quiet({ client, secrets, signal, starting }: Contact): Contact {
-  return { client, secrets, signal, starting }
+function quiet({ client, secrets, signal, errand, starting }: Contact): Contact {
+  return { client, secrets, signal, errand, starting }
 }
 
-function modernHeaders({ method, params }: LinkCall): string[] {
+function modernHeaders({ method, params }: Pick<LinkCall, 'method' | 'params'>): string[] {
   const headers = ['Mcp-Method', method]
   const name = params['name'] ?? params['uri'] ?? params['taskId']
   if (typeof name === 'string' && method !== 'completion/complete')

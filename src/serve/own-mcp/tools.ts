@@ -97,6 +97,7 @@ export const ownTools: readonly OwnTool[] = [
       kind: z.string().max(500).optional().describe('Kinds of entries, with commas between'),
       session: z.string().max(200).optional(),
       approval: z.string().max(200).optional(),
+      trace: z.string().max(64).optional().describe('Trace id: one story over all connections'),
       text: z.string().max(500).optional().describe('Words that must all occur'),
       order: z.enum(['asc', 'desc']).default('desc'),
       ...page,

@@ -6,14 +6,14 @@
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 
-export const schemaVersion = 2
+export const schemaVersion = 3
 
 /** Columns that hold numbers into `word`; `who` is all names of an entry in one. 0 is the empty text. */
 export const wordFields = ['kind', 'who', 'connection', 'operation', 'outcome'] as const
 export type WordField = (typeof wordFields)[number]
 
 /** Columns that hold hashes. 0 is the empty text. */
-export const idFields = ['session', 'action', 'approval'] as const
+export const idFields = ['session', 'action', 'approval', 'trace'] as const
 
 /** Entries per row of `span`, which keeps the least and greatest time of so many. */
 export const spanEntries = 1024
