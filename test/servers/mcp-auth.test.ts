@@ -11,7 +11,7 @@ import {
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { type PracticeMcp, startPracticeMcp } from '../../practice/mcp/practice-mcp.ts'
-import { type McpStage, mcpStage } from '../support/mcp-stage.ts'
+import { type McpStage, mcpStage, modernClient } from '../support/mcp-stage.ts'
 
 const opened = new AsyncDisposableStack()
 let stage: McpStage
@@ -177,6 +177,25 @@ test('the gateway’s own MCP server is a resource of its own', async () => {
   })
   assert.equal(elsewhere.status, 401)
   assert.match(elsewhere.headers.get('www-authenticate')!, /error="invalid_token".*resource_metadata=/)
+})
+
+test('a server that wants more scopes is refused to the client with what it wants, and with nothing else of it', async () => {
+  const challenge =
+    'Bearer error="insufficient_scope", scope="notes.write notes.admin", error_description="<b>"'
+  await using picky = await startPracticeMcp({
+    admit(request, response) {
+      if (request.headers['mcp-method'] !== 'tools/call') return true
+      response.writeHead(403, { 'www-authenticate': challenge }).end()
+      return false
+    },
+  })
+  await using own = await mcpStage({ servers: [{ name: 'main', url: picky.url }] })
+  const client = await modernClient(own)
+  await assert.rejects(client.callTool({ name: 'greet', arguments: {} }), (error: Error) => {
+    assert.match(error.message, /lacks: notes\.write notes\.admin$/)
+    return true
+  })
+  await client.close()
 })
 
 test('P4: no server ever sees a client’s token', async () => {

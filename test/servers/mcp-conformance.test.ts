@@ -14,8 +14,10 @@ import {
   runSuite,
   runThrough,
 } from '../support/conformance.ts'
+import { ownChecks, ownException, runOwn } from '../support/conformance-own.ts'
 
 const least = { '2025-11-25': 84, '2026-07-28': 196 }
+const leastOwn = { '2025-11-25': 25, '2026-07-28': 60 }
 
 for (const revision of revisions) {
   test(`P11: no check of ${revision} fails, and each that passes directly passes through the gateway`, async () => {
@@ -36,5 +38,11 @@ for (const revision of revisions) {
     )
     assert.equal(through.exitCode, 0, through.output)
     assert.ok(entries > passes(direct.checks), 'each call has its entries')
+  })
+  test(`the gateway’s own MCP server fails no check of ${revision} that applies to it`, async () => {
+    const checks = ownChecks(await runOwn(revision))
+    const failed = checks.filter(each => each.status === 'FAILURE' && ownException(each) === undefined)
+    assert.deepEqual(failing(failed), [])
+    assert.ok(passes(checks) >= leastOwn[revision], `${passes(checks)} passed`)
   })
 }

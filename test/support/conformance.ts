@@ -68,10 +68,14 @@ export async function runThrough(
 }
 
 /** Runs one leg of the suite with these arguments, and reads what it kept of each check. */
-export async function runSuite(leg: 'server' | 'client', args: readonly string[]): Promise<SuiteRun> {
+export async function runSuite(
+  leg: 'server' | 'client' | 'list',
+  args: readonly string[],
+): Promise<SuiteRun> {
   const kept = await mkdtemp(join(tmpdir(), 'sallyport-conformance-'))
   try {
-    const child = spawn(process.execPath, [suite, leg, ...args, '--output-dir', kept], {
+    const keep = leg === 'list' ? [] : ['--output-dir', kept]
+    const child = spawn(process.execPath, [suite, leg, ...args, ...keep], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let output = ''

@@ -118,8 +118,23 @@ export class AuthorizationServer {
     }
     if (this.#secret === undefined) return oidc.None()
     const secret = await this.#secret.read()
-    return this.#of.authentication === 'post' ? oidc.ClientSecretPost(secret) : oidc.ClientSecretBasic(secret)
+    return this.#of.authentication === 'post' ? oidc.ClientSecretPost(secret) : basic(secret)
   }
+}
+
+/**
+ * HTTP Basic with both halves form-encoded (RFC 6749 section 2.3.1). The library also encodes what needs none, such as a
+ * hyphen, and servers that do not decode then know no such client.
+ */
+function basic(secret: string): oidc.ClientAuth {
+  return (...[, { client_id: id }, , headers]: Parameters<oidc.ClientAuth>) => {
+    const shown = `${formEncoded(id)}:${formEncoded(secret)}`
+    headers.set('authorization', `Basic ${Buffer.from(shown).toString('base64')}`)
+  }
+}
+
+function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
 function algorithmOf(pem: string): string {

@@ -173,9 +173,13 @@ class HttpLink implements Link {
   async #answer(request: Call, call: LinkCall, id: number): Promise<RpcResponse> {
     const type = headerOf(request, 'content-type')?.split(';', 1)[0]!.trim().toLowerCase() ?? ''
     if (request.status === 401 || request.status === 403) {
+      const wanted = request.status === 403 ? scopesWanted(headerOf(request, 'www-authenticate')) : undefined
       request.cancel(gone)
       throw new GatewayError('upstream-invalid', {
-        detail: `the server refused the gateway's credential (${request.status})`,
+        detail:
+          wanted === undefined
+            ? `the server refused the gateway's credential (${request.status})`
+            : `the server wants scopes that the gateway's credential lacks: ${wanted}`,
         ...(request.status === 401 ? { cause: credentialRefused } : {}),
       })
     }
@@ -342,6 +346,12 @@ const silent = {
   starting: nothing,
   onNotification: nothing,
   onRequest: () => Promise.reject(new Error('nobody to ask')),
+}
+
+/** Of a challenge of RFC 6750 section 3.1, as far as its scopes are written as scopes are. */
+function scopesWanted(challenge: string | undefined): string | undefined {
+  if (challenge === undefined || !/\berror="insufficient_scope"/.test(challenge)) return undefined
+  return /\bscope="([\x21\x23-\x5b\x5d-\x7e ]{1,256})"/.exec(challenge)?.[1]
 }
 
 /** The form of a handshake's answer is no concern of the client's. */
