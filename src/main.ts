@@ -33,6 +33,7 @@ import { terminalSessions } from './identity/sign-in/terminal-sessions.ts'
 import { GatewayTokens } from './identity/tokens.ts'
 import { atMostEvery, createLogger, type Logger } from './log.ts'
 import { openDeferrals } from './protocols/deferrals.ts'
+import { openKeeping } from './protocols/keeping.ts'
 import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
 import { mcpProtocol } from './protocols/mcp/index.ts'
@@ -277,7 +278,13 @@ async function openConsent(
   await pins.start()
   const deferrals = await openDeferrals({ state: storage.state, approvals, keys: join(directory, 'keys') })
   undo.defer(() => deferrals.close())
-  return { approvals, grants, breakGlass, pins, deferrals }
+  const keeping = await openKeeping({
+    state: storage.state,
+    keys: join(directory, 'keys'),
+    clock: systemClock,
+  })
+  undo.defer(() => keeping.close())
+  return { approvals, grants, breakGlass, pins, deferrals, keeping }
 }
 
 /** The secrets of the connections, and the consent of people to be represented at their upstreams. */

@@ -27,7 +27,15 @@ export interface Deferrals {
    * undefined where there is none of theirs.
    */
   follow(
-    asked: { readonly subject: Subject; readonly connection: string; readonly approval: string },
+    asked: Asked,
     wait: { readonly ms: number; readonly signal: AbortSignal },
   ): Promise<Followed | undefined>
+  /** Its requester wants it no more: it is cancelled where it is open. No effect for anybody else. */
+  withdraw(asked: Asked): Promise<void>
+}
+
+interface Asked {
+  readonly subject: Subject
+  readonly connection: string
+  readonly approval: string
 }

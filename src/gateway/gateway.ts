@@ -11,6 +11,7 @@ import type { Authorizer } from '../policy/authorizer.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Deferrals } from './deferrals.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
+import type { Keeping } from './keeping.ts'
 import type { Pins } from './pins.ts'
 import type { Meter } from './meter.ts'
 import type { Observer } from './observer.ts'
@@ -33,6 +34,8 @@ export interface Gateway {
   readonly approvals: ApprovalStep
   /** Absent where nobody keeps calls: then a client sends the same request again. */
   readonly deferrals?: Deferrals
+  /** Absent where nothing is kept for a later request. */
+  readonly keeping?: Keeping
   /**
    * 32 bytes for what clients carry for a protocol between requests; the same for the same purpose after a restart.
    * Absent: such a key ends with the process.

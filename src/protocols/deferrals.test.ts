@@ -36,6 +36,10 @@ const approvals = {
     return { id, state, ...of } as unknown as Approval
   },
   wait: async (approval: Approval): Promise<Approval> => approval,
+  async cancel(id: string): Promise<Approval> {
+    states.set(id, 'cancelled')
+    return await approvals.get(id)
+  },
 }
 
 const open = (): Promise<OpenDeferrals> =>

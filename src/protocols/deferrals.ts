@@ -3,8 +3,7 @@
  * `<data>/keys/deferred-calls.key`, so that the store and its copies alone give no request away; the recordings' keys
  * would not do, since a gateway may be able to write recordings and not to read them.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { isOpen } from '../approvals/approval.ts'
+import { type Approval, isOpen } from '../approvals/approval.ts'
 import type { Approvals } from '../approvals/approvals.ts'
 import { refusalOfEnded } from '../approvals/refusals.ts'
 import { loadSealingKey } from '../credentials/sealing-key.ts'
@@ -12,27 +11,18 @@ import { asGatewayError } from '../errors.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
 import { subjectKey } from '../model/subject.ts'
 import type { StateStore } from '../storage/storage.ts'
+import { SealedValues } from './sealed-values.ts'
 
 const space = 'deferred-call'
-/** A value of the store is at most 1 MiB of JSON. */
-const pieceLength = 512 * 1024
 /** All kept calls together; beyond it clients are told to send the same request again. */
 const mostBytes = 256 * 1024 * 1024
 const sweepMs = 60_000
-const pageSize = 500
 /** Clients that poll without waiting are told to come back after this long. */
 const retryAfterMs = 5000
 
-interface Kept {
-  readonly nonce: string
-  readonly tag: string
-  readonly length: number
-  readonly pieces: number
-}
-
 export interface DeferralsParts {
   readonly state: StateStore
-  readonly approvals: Pick<Approvals, 'get' | 'wait'>
+  readonly approvals: Pick<Approvals, 'get' | 'wait' | 'cancel'>
   /** Where the key is kept; made at first start. */
   readonly keys: string
 }
@@ -54,7 +44,7 @@ export async function openDeferrals(parts: DeferralsParts): Promise<OpenDeferral
 
 class KeptCalls implements OpenDeferrals {
   readonly #parts: DeferralsParts
-  readonly #key: Buffer
+  readonly #values: SealedValues
   /** Bytes by approval, also of those on their way in. */
   readonly #kept = new Map<string, number>()
   readonly #keeping = new Map<string, Promise<void>>()
@@ -63,22 +53,11 @@ class KeptCalls implements OpenDeferrals {
 
   constructor(parts: DeferralsParts, key: Buffer) {
     this.#parts = parts
-    this.#key = key
+    this.#values = new SealedValues(parts.state, { space, key })
   }
 
   async start(): Promise<void> {
-    const { state } = this.#parts
-    const orphans: string[] = []
-    for (let after: string | undefined; ; ) {
-      const page = await state.list<Partial<Kept>>(space, { limit: pageSize, ...(after && { after }) })
-      for (const { key, value } of page) {
-        if (!key.includes('/')) this.#count(key, value.length ?? 0)
-        else if (!this.#kept.has(key.slice(0, key.indexOf('/')))) orphans.push(key)
-      }
-      after = page.at(-1)?.key
-      if (page.length < pageSize) break
-    }
-    for (const key of orphans) await state.delete(space, key)
+    for (const [approval, { length }] of await this.#values.takeUp()) this.#count(approval, length)
     await this.sweep()
     this.#sweeper = setInterval(() => void this.sweep().catch(() => undefined), sweepMs)
     this.#sweeper.unref()
@@ -96,58 +75,22 @@ class KeptCalls implements OpenDeferrals {
   }
 
   async #write(approval: string, call: Buffer): Promise<void> {
-    const { state } = this.#parts
-    const nonce = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(contextOf(approval))
-    const sealed = Buffer.concat([cipher.update(call), cipher.final()])
     try {
-      let pieces = 0
-      for (let at = 0; at < sealed.length; at += pieceLength) {
-        const piece = sealed.toString('base64', at, at + pieceLength)
-        await state.put(space, pieceKey(approval, nonce, pieces++), piece, 0)
-      }
-      const tag = cipher.getAuthTag().toString('base64')
-      const kept: Kept = { nonce: nonce.toString('base64'), tag, length: call.length, pieces }
-      await state.put(space, approval, kept, 0)
+      await this.#values.write(approval, call, { context: contextOf(approval) })
     } catch (error) {
       this.#uncount(approval)
       throw error
     }
   }
 
+  /** Under another key it can't run, and its client can still send the request again. */
   async find(approval: string): Promise<Buffer | undefined> {
-    const { state } = this.#parts
-    const found = await state.get<Kept>(space, approval)
-    if (found === undefined) return undefined
-    const { nonce, tag, pieces } = found.value
-    try {
-      const bytes = Buffer.from(nonce, 'base64')
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes, { authTagLength: 16 })
-        .setAAD(contextOf(approval))
-        .setAuthTag(Buffer.from(tag, 'base64'))
-      const plain: Buffer[] = []
-      for (let i = 0; i < pieces; i++) {
-        const piece = await state.get<string>(space, pieceKey(approval, bytes, i))
-        if (piece === undefined) return undefined
-        plain.push(decipher.update(piece.value, 'base64'))
-      }
-      plain.push(decipher.final())
-      return Buffer.concat(plain)
-    } catch {
-      // Another key, or altered bytes: it can't run, and its client can still send the request again.
-      return undefined
-    }
+    return await this.#values.read(approval, contextOf(approval))
   }
 
   async release(approval: string): Promise<void> {
     if (!this.#kept.has(approval) || (await this.#isOpen(approval))) return
-    const { state } = this.#parts
-    const found = await state.get<Kept>(space, approval)
-    await state.delete(space, approval)
-    if (found !== undefined) {
-      const nonce = Buffer.from(found.value.nonce, 'base64')
-      for (let i = 0; i < found.value.pieces; i++) await state.delete(space, pieceKey(approval, nonce, i))
-    }
+    await this.#values.delete(approval)
     this.#uncount(approval)
   }
 
@@ -155,17 +98,28 @@ class KeptCalls implements OpenDeferrals {
     asked: Parameters<Deferrals['follow']>[0],
     wait: Parameters<Deferrals['follow']>[1],
   ): ReturnType<Deferrals['follow']> {
-    const { approvals } = this.#parts
-    const found = await approvals.get(asked.approval).catch(unlessUnknown)
+    const found = await this.#asked(asked)
     if (found === undefined) return undefined
-    if (found.requesterKey !== subjectKey(asked.subject) || found.connection !== asked.connection)
-      return undefined
-    const now = await approvals.wait(found, wait.ms, wait.signal)
+    const now = await this.#parts.approvals.wait(found, wait.ms, wait.signal)
     const { id, state, expiresAt } = now
     const approval = { id, state, expiresAt, retryAfterMs }
     if (isOpen(now)) return { approval }
     const ended = refusalOfEnded(now)
     return { approval, ...('denial' in ended ? { denial: ended.denial } : {}) }
+  }
+
+  async withdraw(asked: Parameters<Deferrals['withdraw']>[0]): Promise<void> {
+    const found = await this.#asked(asked)
+    if (found === undefined || !isOpen(found)) return
+    await this.#parts.approvals.cancel(found.id, 'withdrawn by its requester').catch((error: unknown) => {
+      if (asGatewayError(error).code !== 'conflict') throw error
+    })
+  }
+
+  async #asked(asked: Parameters<Deferrals['withdraw']>[0]): Promise<Approval | undefined> {
+    const found = await this.#parts.approvals.get(asked.approval).catch(unlessUnknown)
+    if (found === undefined || found.connection !== asked.connection) return undefined
+    return found.requesterKey === subjectKey(asked.subject) ? found : undefined
   }
 
   async sweep(): Promise<void> {
@@ -193,13 +147,8 @@ class KeptCalls implements OpenDeferrals {
 }
 
 /** Binds what is kept to its approval: moved under another, it does not open. */
-function contextOf(approval: string): Buffer {
-  return Buffer.from(`sallyport deferred call ${approval}`)
-}
-
-/** With the nonce, so that what an interrupted try left is never taken for part of the next. */
-function pieceKey(approval: string, nonce: Buffer, index: number): string {
-  return `${approval}/${nonce.toString('hex')}/${index}`
+function contextOf(approval: string): string {
+  return `sallyport deferred call ${approval}`
 }
 
 function unlessUnknown(error: unknown): undefined {

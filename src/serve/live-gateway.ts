@@ -22,6 +22,7 @@ import type { Detection } from '../detection/detection.ts'
 import { createRestrictionGuard } from '../detection/restriction-guard.ts'
 import type { Restrictions } from '../detection/restrictions.ts'
 import type { Deferrals } from '../gateway/deferrals.ts'
+import type { Keeping } from '../gateway/keeping.ts'
 import type { Pins } from '../gateway/pins.ts'
 import type { ApprovalStep, Gateway, Guard } from '../gateway/gateway.ts'
 import type { Observer } from '../gateway/observer.ts'
@@ -71,6 +72,7 @@ export interface LiveGatewayParts {
   readonly grants: Grants
   readonly breakGlass: BreakGlass
   readonly deferrals: Deferrals
+  readonly keeping: Keeping
   readonly pins: Pins
   /** From which the keys of what clients carry are derived. */
   readonly carried: Buffer
@@ -127,6 +129,7 @@ export class LiveGateway implements Gateway {
   readonly observers: readonly Observer[]
   readonly approvals: ApprovalStep
   readonly deferrals: Deferrals
+  readonly keeping: Keeping
   readonly pins: Pins
   readonly delegates: Delegates
   readonly authenticator: Authenticator
@@ -147,6 +150,7 @@ export class LiveGateway implements Gateway {
     this.sessions = parts.sessions
     this.credentials = parts.credentials
     this.deferrals = parts.deferrals
+    this.keeping = parts.keeping
     this.logger = parts.logger
     this.pins = parts.pins
     this.delegates = parts.delegates

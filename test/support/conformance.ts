@@ -31,9 +31,7 @@ export interface SuiteRun {
 }
 
 /** Checks that may pass directly and not through the gateway, by how their names begin, and why. */
-export const exceptions: Readonly<Record<string, string>> = {
-  'tasks-': 'the tasks extension is withheld (docs/adr/0013): these find no server that has it',
-}
+export const exceptions: Readonly<Record<string, string>> = {}
 
 /** Why this check may be lost; undefined where it may not. */
 export function exceptionFor(name: string): string | undefined {

@@ -46,6 +46,12 @@ export function substance(params: Fields): Fields {
   return Object.fromEntries(Object.entries(params).filter(([name]) => !carried.has(name)))
 }
 
+/** What a request says, without what it carries for the protocol alone: answers to questions are the client's words. */
+export function spoken(params: Fields): Fields {
+  const { _meta, requestState: _, task: __, ...said } = params
+  return said
+}
+
 export class McpAction implements Action {
   readonly id = newId('a')
   readonly operation: string

@@ -14,6 +14,7 @@ import type { SealedStates } from './sealed-state.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcRequest } from './rpc.ts'
 import type { Contact } from './server.ts'
 import type { McpSettings } from './settings.ts'
+import { declaresTasks, tasksExtension } from './tasks/extension.ts'
 import { passedExtensions } from './versions.ts'
 import type { VirtualServer } from './virtual-server.ts'
 
@@ -34,6 +35,8 @@ export interface Caller {
   readonly headers: HeaderValues
   /** Absent for what the gateway asks by itself. */
   readonly answer: Answer | undefined
+  /** Fires when nobody wants it any more; default: when the client of `answer` leaves. */
+  readonly left?: AbortSignal
   readonly client: ClientSession | undefined
 }
 
@@ -64,6 +67,9 @@ export function mayAsk({ gateway, connection }: Parts, { session, asked }: Calle
 export function clientFor(parts: Parts, caller: Caller): ClientProfile {
   const { capabilities, ...rest } = caller.asked.client
   const kept = passedExtensions(capabilities)
+  // Who can follow no task is sent none.
+  if (parts.gateway.keeping !== undefined && declaresTasks(caller.asked.client))
+    kept['extensions'] = { ...fieldsOf(kept['extensions']), [tasksExtension]: {} }
   for (const [method, { capability }] of Object.entries(clientRequests))
     if (capability in kept && !mayAsk(parts, caller, method)) delete kept[capability]
   return { ...rest, capabilities: kept }

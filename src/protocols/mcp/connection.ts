@@ -117,7 +117,7 @@ export class McpConnection implements OpenConnection {
   }
 
   async close(graceMs: number): Promise<void> {
-    await this.#running.close(graceMs)
+    await Promise.all([this.#running.close(graceMs), this.#requests.finish(graceMs)])
     clearInterval(this.#sweeper)
     this.#forgetEnded?.()
     this.#requests.close()

@@ -8,6 +8,7 @@ import { mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { once } from '../http/masks.ts'
 import { readValue, writeJson } from './codec.ts'
 import { type Fields, isFields } from './rpc.ts'
+import { isTaskMember } from './tasks/extension.ts'
 
 /** Members that carry the protocol and nobody's data. */
 const protocolMembers = new Set([
@@ -62,8 +63,10 @@ export class ContentMask {
     const structured = fields['structuredContent']
     const masked = structured === undefined ? undefined : this.#masker.json(structured)
     const literal = masked === structured ? [] : changedTexts(structured, masked)
+    const isTask = typeof fields['taskId'] === 'string'
     for (const [name, value] of Object.entries(fields)) {
-      if (carriesProtocol(name, value)) out[name] = value
+      if (carriesProtocol(name, value) || (isTask && isTaskMember(name, value))) out[name] = value
+      else if (isTask && name === 'result' && isFields(value)) out[name] = await this.fields(value)
       else if (name === 'structuredContent') out[name] = masked
       else if (contentMembers.has(name)) out[name] = await this.#contents(value, literal)
       else out[name] = this.#masker.json(value)

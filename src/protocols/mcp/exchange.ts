@@ -18,10 +18,11 @@ import type {
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Connection } from '../../model/connection.ts'
+import type { Obligations } from '../../model/decision.ts'
 import type { Frame, Recorder } from '../../recording/recorder.ts'
 import { bothMaskers, mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { stepUp } from '../http/refusal.ts'
-import { type Asked, type McpAction, substance } from './action.ts'
+import { type Asked, type McpAction, spoken } from './action.ts'
 import { writeJson, writeMessage } from './codec.ts'
 import { ContentMask } from './content-mask.ts'
 import type { Answer } from './downstream.ts'
@@ -30,6 +31,7 @@ import { Feed, type FeedEvent, type Outcome } from './feed.ts'
 import { faulted } from './refusal.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
 import { stillFits } from './schema-fit.ts'
+import { finalOf, withFinal } from './tasks/extension.ts'
 
 /** What the work of a request may use. Everything it hears goes to the client through here. */
 export interface Io {
@@ -38,6 +40,8 @@ export interface Io {
   readonly action: McpAction
   /** The request's params, masked where a rule says so. */
   readonly params: Fields
+  /** What the decision demands of the answer. */
+  readonly obligations: Obligations
   starting(): void
   notify(notification: RpcNotification): Promise<void>
   /** Asks the client. Throws RpcError where it can't or may not be asked. */
@@ -55,6 +59,8 @@ export interface ExchangeParts {
   readonly metadata: string | undefined
   /** Absent for what the gateway asks by itself. */
   readonly answer: Answer | undefined
+  /** Fires when nobody wants it any more. */
+  readonly left: AbortSignal | undefined
   /** Does what was asked. */
   readonly work: (io: Io) => Promise<Outcome>
   /** Mask profiles that the answer gets whatever policy says. */
@@ -67,7 +73,7 @@ export interface ExchangeParts {
   /** Sends a request to a 2025-era client and resolves with its result. */
   readonly askClient: (request: Pick<RpcRequest, 'method' | 'params'>, answer: Answer) => Promise<Fields>
   /** The form of a denial for this client. */
-  readonly refusal: (denial: Denial, entry: EntryRef) => Outcome
+  readonly refusal: (denial: Denial, entry: EntryRef) => Promise<Outcome>
   /** Looks at an answer's texts for what should not be in them; a word for each kind that it finds. */
   readonly inspect: (texts: Outcome) => { readonly flags: readonly string[]; readonly outcome: Outcome }
   /** Called when the call begins to wait for a person; gives how to stop. */
@@ -100,7 +106,7 @@ export class McpExchange implements Exchange {
     this.action = parts.action
     if (parts.patience !== undefined) this.patience = parts.patience
     this.signal = this.#abort.signal
-    const left = parts.answer?.left
+    const { left } = parts
     if (left?.aborted === true) this.cancel()
     left?.addEventListener('abort', () => this.cancel(), { once: true })
   }
@@ -119,7 +125,7 @@ export class McpExchange implements Exchange {
     this.#recorder = recorder
     const { asked, gateway, connection, mask } = this.#parts
     const all = mask.length === 0 ? masker : bothMaskers(gateway.masker(mask, connection), masker)
-    const shown = all.json(substance(asked.params)) as Fields
+    const shown = all.json(spoken(asked.params)) as Fields
     const text = writeJson({ jsonrpc: '2.0', id: asked.id, method: asked.method, params: shown })
     this.#bytesIn = Buffer.byteLength(text)
     const head = {
@@ -149,6 +155,7 @@ export class McpExchange implements Exchange {
       signal: this.signal,
       action,
       params,
+      obligations: cleared.obligations,
       starting() {
         if (!started) starting()
         started = true
@@ -192,7 +199,7 @@ export class McpExchange implements Exchange {
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
     this.#endHold()
-    const outcome = this.#parts.refusal(denial, entry)
+    const outcome = await this.#parts.refusal(denial, entry)
     if (denial.scopes === undefined) return this.#finish(outcome)
     this.outcome = outcome
     const challenge = stepUp(denial.scopes, this.#parts.metadata)
@@ -269,7 +276,7 @@ export class McpExchange implements Exchange {
     const inspected = this.#parts.inspect(await this.#maskedOutcome(raw))
     const outcome = inspected.outcome
     this.#flags = inspected.flags
-    this.#isError = 'error' in outcome || outcome.result['isError'] === true
+    this.#isError = 'error' in outcome || hasFailed(finalOf(outcome.result) ?? outcome.result)
     const text = this.#textOf(outcome)
     await this.#frame('upstream', 'message', text)
     this.#bytesOut += Buffer.byteLength(text)
@@ -287,10 +294,10 @@ export class McpExchange implements Exchange {
   async #maskedOutcome(outcome: Outcome): Promise<Outcome> {
     if ('result' in outcome) {
       const masked = await this.#mask!.fields(outcome.result)
-      const { structuredContent: before } = outcome.result
-      const { structuredContent: after } = masked
-      const kept = stillFits(this.#parts.outputSchema, before, after)
-      return { result: kept ? masked : withoutStructure(masked) }
+      const { structuredContent: before } = finalOf(outcome.result) ?? outcome.result
+      const final = finalOf(masked) ?? masked
+      const kept = stillFits(this.#parts.outputSchema, before, final['structuredContent'])
+      return { result: kept ? masked : withFinal(masked, withoutStructure(final)) }
     }
     const { code, message, data } = outcome.error
     const masked = { code, message: this.#mask!.text(message) }
@@ -365,15 +372,24 @@ function statusOf(outcome: Outcome): number {
   return code === codes.missingCapability || code === codes.headerMismatch ? 400 : 200
 }
 
+/** Of a tool, or of a task that ended for the protocol's own reasons. */
+function hasFailed({ isError, taskId, status }: Fields): boolean {
+  return isError === true || (typeof taskId === 'string' && status === 'failed')
+}
+
 /** How many blocks of which kinds a result has: enough to see what it was, without what it says. */
 function resultFacts(result: Fields): Fields {
-  const { resultType, content } = result
+  const { resultType, taskId, status } = result
+  const { content } = finalOf(result) ?? result
   const kinds = Array.isArray(content)
     ? content.slice(0, 100).map(each => String(fieldsOf(each)['type']))
     : []
   return {
     ...(typeof resultType === 'string' && resultType !== 'complete'
       ? { result_type: resultType.slice(0, 32) }
+      : {}),
+    ...(typeof taskId === 'string'
+      ? { task: { id: taskId.slice(0, 64), status: String(status).slice(0, 32) } }
       : {}),
     ...(kinds.length === 0 ? {} : { content: [...new Set(kinds)].map(each => each.slice(0, 32)) }),
   }

@@ -4,7 +4,14 @@ import { writeTraceparent } from '../../model/trace.ts'
 import type { ClientProfile } from './envelope.ts'
 import type { LinkCall, ServerFacts } from './link.ts'
 import { codes, type Fields, fieldsOf, isFields, type RpcResponse, textOf } from './rpc.ts'
-import { type Era, latestLegacy, legacyVersions, metaKeys, modernVersion } from './versions.ts'
+import {
+  type Era,
+  latestLegacy,
+  legacyVersions,
+  metaKeys,
+  modernVersion,
+  passedExtensions,
+} from './versions.ts'
 
 /** What the answer to `server/discover` says; undefined where the server is not of 2026, or says no more. */
 export function discovered({ result, error }: RpcResponse): ServerFacts | 'unsaid' | undefined {
@@ -28,7 +35,7 @@ export function handshakeParams({
 }: Pick<ClientProfile, 'capabilities' | 'info'>): Fields {
   return {
     protocolVersion: latestLegacy,
-    capabilities,
+    capabilities: passedExtensions(capabilities),
     clientInfo: info ?? { name: 'sallyport', version: '0' },
   }
 }

@@ -3,8 +3,21 @@ import { findInjection } from '../../guards/injection.ts'
 import type { Outcome } from './feed.ts'
 import { codes, type Fields, fieldsOf, isFields } from './rpc.ts'
 import type { McpSettings } from './settings.ts'
+import { finalOf, withFinal } from './tasks/extension.ts'
 
+/** A task is looked into for what it has come to. */
 export function inspectOutcome(
+  outcome: Outcome,
+  mode: McpSettings['injection'],
+): { readonly flags: readonly string[]; readonly outcome: Outcome } {
+  const final = 'error' in outcome ? undefined : finalOf(outcome.result)
+  if ('error' in outcome || final === undefined) return inspectPlain(outcome, mode)
+  const inspected = inspectPlain({ result: final }, mode)
+  if ('error' in inspected.outcome) return inspected
+  return { ...inspected, outcome: { result: withFinal(outcome.result, inspected.outcome.result) } }
+}
+
+function inspectPlain(
   outcome: Outcome,
   mode: McpSettings['injection'],
 ): { readonly flags: readonly string[]; readonly outcome: Outcome } {

@@ -9,7 +9,8 @@ import { type Caller, contactOf, type Parts } from './caller.ts'
 import type { Io } from './exchange.ts'
 import type { Outcome } from './feed.ts'
 import { itemMeaning } from './meaning.ts'
-import { codes, type Fields, RpcError } from './rpc.ts'
+import { codes, type Fields, fieldsOf, RpcError } from './rpc.ts'
+import { tasksExtension } from './tasks/extension.ts'
 import { metaKeys, modernVersions, legacyVersions, negotiated } from './versions.ts'
 import { capabilitiesOf, type Offered, shown } from './virtual-server.ts'
 import { visibleText } from './visible-text.ts'
@@ -69,6 +70,12 @@ export function foreseen(
   return gateway.policy.foresee(session.subject, connection, action)
 }
 
+/** Whether what follows a call is for who would make it now: arguments are not judged again. */
+export function mayFollow(parts: Parts, caller: Caller, call: Meaning): boolean {
+  const decision = foreseen(parts, caller, call)
+  return decision.effect !== 'deny' || (decision.conditionErrors ?? []).length > 0
+}
+
 /** Answers `server/discover`. */
 export async function discover(parts: Parts, caller: Caller, io: Io): Promise<Outcome> {
   const { capabilities, info, instructions } = await whole(parts, caller, io)
@@ -105,8 +112,11 @@ async function whole(parts: Parts, caller: Caller, io: Io) {
   if (facts.length === 0) throw new GatewayError('upstream-unreachable')
   const own = { name: connection.name, version }
   const said = facts.flatMap(each => (each.instructions === undefined ? [] : [each.instructions]))
+  const capabilities = capabilitiesOf(facts)
+  const tasks = parts.gateway.keeping === undefined ? {} : { [tasksExtension]: {} }
+  const extensions = { ...fieldsOf(capabilities['extensions']), ...tasks }
   return {
-    capabilities: capabilitiesOf(facts),
+    capabilities: { ...capabilities, ...(Object.keys(extensions).length === 0 ? {} : { extensions }) },
     info: facts.length === 1 ? (facts[0]!.info ?? own) : own,
     instructions: settings.instructions ?? (said.length === 0 ? undefined : visibleText(said.join('\n\n'))),
   }

@@ -5,6 +5,7 @@
 import type { EntryRef } from '../../audit/audit.ts'
 import type { GatewayError } from '../../errors.ts'
 import type { Denial } from '../../gateway/exchange.ts'
+import type { Gateway } from '../../gateway/gateway.ts'
 import type { Outcome } from './feed.ts'
 import { codes, type Fields, RpcError } from './rpc.ts'
 
@@ -14,11 +15,20 @@ export interface Refusing {
   readonly method: string
   readonly name: string | undefined
   /** Where the person who asks can see the approval. */
-  readonly link: ((approval: string) => string) | undefined
+  readonly link: (approval: string) => string | undefined
 }
 
-export function denied(denial: Denial, entry: EntryRef, of: Refusing): Outcome {
+/** Undefined where the gateway has no address of its own. */
+export function approvalLink(
+  { publicUrl = '' }: Pick<Gateway, 'publicUrl'>,
+  approval: string,
+): string | undefined {
+  return publicUrl === '' ? undefined : `${publicUrl.replace(/\/+$/, '')}/console/approvals/${approval}`
+}
+
+export function denied(denial: Denial, entry: Pick<EntryRef, 'id'>, of: Refusing): Outcome {
   const { approval } = denial
+  const link = approval === undefined ? undefined : of.link(approval.id)
   const told: Record<string, unknown> = {
     status: approval === undefined ? 'denied' : 'approval-pending',
     executed: false,
@@ -32,7 +42,7 @@ export function denied(denial: Denial, entry: EntryRef, of: Refusing): Outcome {
           approval_id: approval.id,
           expires: new Date(approval.expiresAt).toISOString(),
           retry_after_ms: approval.retryAfterMs,
-          ...(of.link === undefined ? {} : { approval_url: of.link(approval.id) }),
+          ...(link === undefined ? {} : { approval_url: link }),
         }),
   }
   const text = approval === undefined ? wordsOf(denial, entry) : waiting(denial, told, of)
@@ -51,7 +61,7 @@ export function denied(denial: Denial, entry: EntryRef, of: Refusing): Outcome {
   return { error: { code, message: text, data: told } }
 }
 
-function wordsOf(denial: Denial, entry: EntryRef): string {
+function wordsOf(denial: Denial, entry: Pick<EntryRef, 'id'>): string {
   const by =
     denial.rule === undefined
       ? `No rule allows this (${denial.reason}).`

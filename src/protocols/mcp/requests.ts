@@ -1,28 +1,27 @@
 /** Each request by its method: what it is taken for, who does it, and the path that performs it. */
 import type { EntryRef } from '../../audit/audit.ts'
-import type { Denial, Patience } from '../../gateway/exchange.ts'
+import type { Denial } from '../../gateway/exchange.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
-import { perform } from '../../gateway/perform.ts'
 import { subjectKey } from '../../model/subject.ts'
 import { McpAction, type Meaning } from './action.ts'
 import { approvalToolNames, callApprovalTool } from './approval-tools.ts'
-import { type Caller, checkAsk, contactOf, keyOf, type Parts } from './caller.ts'
+import { type Caller, contactOf, keyOf, type Parts } from './caller.ts'
 import type { Kind } from './catalogue.ts'
-import type { Answer } from './downstream.ts'
 import { checkMirrored } from './envelope.ts'
-import { type Io, McpExchange } from './exchange.ts'
+import type { McpExchange } from './exchange.ts'
 import type { Outcome } from './feed.ts'
 import type { Holds } from './holds.ts'
-import { inspectOutcome } from './inspect.ts'
 import { discover, dressed, foreseen, initialize, isVisible, listFor } from './lists.ts'
 import { itemMeaning, ownMeaning, resourceMeaning, unknownMeaning } from './meaning.ts'
 import { ParkedCalls } from './parked.ts'
-import { denied, unknownTool } from './refusal.ts'
-import { codes, type Fields, fieldsOf, isFields, RpcError, type RpcRequest, textOf } from './rpc.ts'
+import { type Job, Performer } from './performer.ts'
+import { unknownTool } from './refusal.ts'
+import { codes, type Fields, fieldsOf, isFields, RpcError, textOf } from './rpc.ts'
 import type { CarriedState } from './sealed-state.ts'
 import type { Server } from './server.ts'
 import { listen } from './subscriptions.ts'
-import { writeMessage } from './codec.ts'
+import { declaresTasks, taskIdsIn, tasksMissing } from './tasks/extension.ts'
+import { Tasks } from './tasks/tasks.ts'
 import { continued, impliedPermit, quarantined, withDecision } from './view.ts'
 import type { Offered } from './virtual-server.ts'
 import { type Errand, mrtrMethods, run } from './work.ts'
@@ -42,32 +41,27 @@ const legacyOnly = new Set([
   'resources/subscribe',
   'resources/unsubscribe',
 ])
-const modernOnly = new Set(['server/discover', 'subscriptions/listen'])
-
-/** What they answer tells the model how to use the servers. */
-const describes = new Set(['initialize', 'server/discover'])
-
-/** How an action is performed. */
-interface Task {
-  readonly meaning: Meaning
-  readonly work: (io: Io) => Promise<Outcome>
-  readonly gateway?: Gateway
-  readonly mask?: readonly string[]
-  /** What the structured form of the result must be. */
-  readonly outputSchema?: unknown
-  readonly round?: number
-  /** In place of the denial: what a name gets that this client may not know of. */
-  readonly hidden?: (entry: EntryRef) => Outcome
-}
+const modernOnly = new Set([
+  'server/discover',
+  'subscriptions/listen',
+  'tasks/get',
+  'tasks/update',
+  'tasks/cancel',
+])
 
 export class Requests {
   readonly #parts: Parts
-  readonly #holds: Holds
+  readonly #performer: Performer
   readonly #parked = new ParkedCalls()
+  readonly #tasks: Tasks
 
   constructor(parts: Parts, holds: Holds) {
     this.#parts = parts
-    this.#holds = holds
+    this.#performer = new Performer(parts, holds)
+    this.#tasks = new Tasks(parts, {
+      performer: this.#performer,
+      callTool: caller => this.#callTool(caller),
+    })
   }
 
   /** Performs it to its end. Throws RpcError for what never becomes an action. */
@@ -76,7 +70,7 @@ export class Requests {
     const { method, client } = asked
     if (client.era === 'modern' ? legacyOnly.has(method) : modernOnly.has(method))
       throw unknownMethod(method, client.era)
-    if (method === 'ping') return this.#tell(caller, { result: {} })
+    if (method === 'ping') return this.#performer.tell(caller, { result: {} })
     const kind = listed[method]
     if (kind !== undefined)
       return await this.#implied(caller, io => listFor(this.#parts, caller, { kind, io }))
@@ -86,9 +80,14 @@ export class Requests {
       case 'server/discover':
         return await this.#implied(caller, io => discover(this.#parts, caller, io))
       case 'subscriptions/listen':
-        return await this.#implied(caller, io => listen(this.#parts, caller, io))
+        if (taskIdsIn(asked.params).length > 0 && !declaresTasks(client)) throw tasksMissing()
+        return await this.#implied(caller, io => listen(this.#parts, caller, { io, tasks: this.#tasks }))
       case 'tools/call':
-        return await this.#callTool(caller)
+        return void (await this.#callTool(caller))
+      case 'tasks/get':
+      case 'tasks/update':
+      case 'tasks/cancel':
+        return await this.#tasks.take(caller)
       case 'prompts/get':
         return await this.#getPrompt(caller)
       case 'resources/read':
@@ -106,7 +105,12 @@ export class Requests {
 
   /** The open stream of a 2025-era client. */
   async stream(caller: Caller): Promise<void> {
-    await this.#implied(caller, io => listen(this.#parts, caller, io))
+    await this.#implied(caller, io => listen(this.#parts, caller, { io, tasks: this.#tasks }))
+  }
+
+  /** Lets calls that nobody waits for end, at most `graceMs`. */
+  async finish(graceMs: number): Promise<void> {
+    await this.#tasks.close(graceMs)
   }
 
   close(): void {
@@ -114,12 +118,13 @@ export class Requests {
   }
 
   /** What is open to everybody whom no rule keeps out: it shows and gives no more than they may use. */
-  async #implied(caller: Caller, work: Task['work']): Promise<void> {
+  async #implied(caller: Caller, work: Job['work']): Promise<void> {
     const gateway = withDecision(this.#parts.gateway, impliedPermit)
-    await this.#perform(caller, { meaning: ownMeaning(caller.asked.method), work, gateway })
+    await this.#performer.perform(caller, { meaning: ownMeaning(caller.asked.method), work, gateway })
   }
 
-  async #callTool(caller: Caller): Promise<void> {
+  /** Resolves with the exchange; undefined for what is no action. */
+  async #callTool(caller: Caller): Promise<McpExchange | undefined> {
     const parts = this.#parts
     const { asked } = caller
     const name = nameIn(asked.params, 'name')
@@ -129,10 +134,11 @@ export class Requests {
       const signal = caller.answer?.left ?? new AbortController().signal
       caller.answer?.open()
       const outcome = await callApprovalTool(parts, caller, signal)
-      return this.#tell(
+      this.#performer.tell(
         caller,
         'result' in outcome ? { result: dressed(caller, outcome.result, false) } : outcome,
       )
+      return undefined
     }
     const found = await this.#find(caller, 'tools', name)
     if (found === undefined) return await this.#unknown(caller, 'tools', name)
@@ -143,14 +149,30 @@ export class Requests {
     const { mask } = found.server.risk(found.item)
     const errand = this.#errand(caller, meaning, found.server)
     const accepted = parts.pins.accepts(found) && found.item.mirrored !== undefined
-    await this.#perform(caller, {
-      meaning,
-      mask,
-      outputSchema: found.item.definition['outputSchema'],
+    const called = { meaning, mask, outputSchema: found.item.definition['outputSchema'] }
+    const defers =
+      caller.answer !== undefined &&
+      asked.params['requestState'] === undefined &&
+      this.#tasks.serves(caller) &&
+      parts.gateway.deferrals !== undefined
+    return await this.#performer.perform(caller, {
+      ...called,
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
       gateway: this.#gatewayFor(errand, accepted),
-      work: io =>
-        run(parts, caller, { ...errand, io, params: given => ({ ...given, name: found.item.key }) }),
+      ...(defers
+        ? {
+            deferred: (denial: Denial, entry: EntryRef) =>
+              this.#tasks.hold(caller, called, { denial, entry }),
+          }
+        : {}),
+      work: async io => {
+        const outcome = await run(parts, caller, {
+          ...errand,
+          io,
+          params: given => ({ ...given, name: found.item.key }),
+        })
+        return await this.#tasks.adopt(caller, called, { outcome, server: found.server, io })
+      },
       ...(visible ? {} : { hidden: entry => this.#asUnknown(caller, { kind: 'tools', name, entry }) }),
     })
   }
@@ -158,10 +180,10 @@ export class Requests {
   async #getPrompt(caller: Caller): Promise<void> {
     const name = nameIn(caller.asked.params, 'name')
     const found = await this.#find(caller, 'prompts', name)
-    if (found === undefined) return await this.#unknown(caller, 'prompts', name)
+    if (found === undefined) return void (await this.#unknown(caller, 'prompts', name))
     const meaning = itemMeaning('prompts', found)
     const errand = this.#errand(caller, meaning, found.server)
-    await this.#perform(caller, {
+    await this.#performer.perform(caller, {
       meaning,
       gateway: this.#gatewayFor(errand, true),
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
@@ -178,7 +200,7 @@ export class Requests {
       throw new RpcError(notFoundCode(asked.client.era), 'Resource not found', { data: { uri } })
     const meaning = resourceMeaning(asked.method, { uri, ...found })
     const errand = this.#errand(caller, meaning, found.server)
-    await this.#perform(caller, {
+    await this.#performer.perform(caller, {
       meaning,
       gateway: this.#gatewayFor(errand, true),
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
@@ -208,7 +230,7 @@ export class Requests {
     const rename = (given: Fields): Fields =>
       prompt === undefined ? given : { ...given, ref: { ...ref, name: prompt.item.key } }
     const errand = this.#errand(caller, meaning, server)
-    await this.#perform(caller, {
+    await this.#performer.perform(caller, {
       meaning,
       work: io => run(this.#parts, caller, { ...errand, io, params: rename }),
     })
@@ -230,9 +252,9 @@ export class Requests {
   }
 
   /** An unknown name is judged like one that is there, and the entry says that it was asked for. */
-  async #unknown(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<void> {
+  async #unknown(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<McpExchange> {
     const meaning = unknownMeaning(kind, this.#parts.virtual.guess(name), name)
-    await this.#perform(caller, { meaning, work: async () => notThere(kind, name) })
+    return await this.#performer.perform(caller, { meaning, work: async () => notThere(kind, name) })
   }
 
   /** What the same name would get if nothing answered to it. */
@@ -253,7 +275,7 @@ export class Requests {
       ...(rule === undefined ? {} : { rule }),
       ...(message === undefined ? {} : { message }),
     }
-    return this.#refusal(caller, { denial, entry, round: undefined })
+    return this.#performer.refusal(caller, { denial, entry, round: undefined })
   }
 
   async #find(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<Offered | undefined> {
@@ -284,7 +306,8 @@ export class Requests {
         ? 'prompts/list'
         : 'resources/list'
     const own: Caller = { ...caller, answer: undefined, asked: { ...caller.asked, method, params: {} } }
-    const exchange = this.#exchange(own, {
+    const exchange = await this.#performer.perform(own, {
+      gateway: withDecision(this.#parts.gateway, impliedPermit),
       meaning: ownMeaning(method),
       work: async io => {
         for (const kind of kinds) {
@@ -294,7 +317,6 @@ export class Requests {
         return { result: {} }
       },
     })
-    await perform(withDecision(this.#parts.gateway, impliedPermit), caller.session, exchange)
     if (exchange.fault !== undefined) throw exchange.fault
   }
 
@@ -322,105 +344,6 @@ export class Requests {
     if (!accepted) return withDecision(gateway, quarantined)
     const goesOn = isContinuation(state) && state.cleared !== undefined && states.redeem(state.cleared)
     return goesOn ? withDecision(gateway, continued) : gateway
-  }
-
-  async #perform(caller: Caller, task: Task): Promise<void> {
-    const exchange = this.#exchange(caller, task)
-    const { client, asked } = caller
-    client?.running.set(asked.id, exchange)
-    try {
-      await perform(task.gateway ?? this.#parts.gateway, caller.session, exchange)
-    } finally {
-      if (client?.running.get(asked.id) === exchange) client.running.delete(asked.id)
-    }
-  }
-
-  #exchange(caller: Caller, task: Task): McpExchange {
-    const { gateway, connection, settings } = this.#parts
-    const { asked, answer } = caller
-    return new McpExchange({
-      gateway,
-      connection,
-      asked,
-      metadata: gateway.resourceMetadata?.(`/c/${connection.name}`),
-      answer,
-      action: new McpAction(asked, task.meaning),
-      work: task.work,
-      mask: task.mask ?? [],
-      alsoSecret: secrets => {
-        const principal = subjectKey(caller.session.subject)
-        return this.#parts.virtual.servers.flatMap(each => each.alsoSecret({ principal, secrets }))
-      },
-      outputSchema: task.outputSchema,
-      patience: answer === undefined ? undefined : this.#patience(caller),
-      askClient: (request, to) => this.#askClient(caller, request, to),
-      refusal: (denial, entry) =>
-        denial.approval === undefined && task.hidden !== undefined
-          ? task.hidden(entry)
-          : this.#refusal(caller, { denial, entry, round: task.round, meaning: task.meaning }),
-      inspect: outcome =>
-        inspectOutcome(
-          outcome,
-          mrtrMethods.has(asked.method) || listed[asked.method] !== undefined || describes.has(asked.method)
-            ? settings.injection
-            : 'off',
-        ),
-      onHeld: () => this.#holds.enter(caller, subjectKey(caller.session.subject)),
-    })
-  }
-
-  #patience({ asked, session }: Caller): Patience {
-    return { holdMs: this.#holds.holdMs(asked.client.era, subjectKey(session.subject)), then: 'resubmit' }
-  }
-
-  /** What a client hears that may not, or must wait: a round more where it can come back by itself. */
-  #refusal(
-    caller: Caller,
-    of: {
-      readonly denial: Denial
-      readonly entry: EntryRef
-      readonly round: number | undefined
-      readonly meaning?: Meaning
-    },
-  ): Outcome {
-    const { gateway, settings, states } = this.#parts
-    const { asked, session } = caller
-    const { denial, entry, meaning, round = 0 } = of
-    const canComeBack =
-      asked.client.era === 'modern' && mrtrMethods.has(asked.method) && round < settings.hold.rounds
-    if (denial.approval !== undefined && meaning !== undefined && canComeBack) {
-      const binding = {
-        principal: subjectKey(session.subject),
-        digest: new McpAction(asked, meaning).digest(),
-      }
-      const requestState = states.seal({ round: round + 1 }, binding)
-      return { result: { resultType: 'input_required', requestState } }
-    }
-    const base = gateway.publicUrl
-    const outcome = denied(denial, entry, {
-      method: asked.method,
-      name: textOf(asked.params['name']),
-      link: base === undefined || base === '' ? undefined : id => `${base}/approvals/${id}`,
-    })
-    return 'result' in outcome ? { result: dressed(caller, outcome.result, false) } : outcome
-  }
-
-  async #askClient(
-    caller: Caller,
-    request: Pick<RpcRequest, 'method' | 'params'>,
-    answer: Answer,
-  ): Promise<Fields> {
-    const { client } = caller
-    checkAsk(this.#parts, caller, request)
-    if (client === undefined)
-      throw new RpcError(codes.methodNotFound, 'The client has no session to be asked in')
-    const send = (id: string): Promise<void> =>
-      answer.message(writeMessage({ kind: 'request', id, method: request.method, params: request.params }))
-    return await client.ask(send, answer.left)
-  }
-
-  #tell(caller: Caller, outcome: Outcome): void {
-    caller.answer?.finish(writeMessage({ kind: 'response', id: caller.asked.id, ...outcome }))
   }
 }
 

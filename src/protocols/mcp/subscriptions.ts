@@ -6,10 +6,14 @@ import { type Caller, contactOf, type Parts } from './caller.ts'
 import type { Io } from './exchange.ts'
 import type { Outcome } from './feed.ts'
 import type { Link, LinkCall } from './link.ts'
-import { foreseen } from './lists.ts'
+import { foreseen, mayFollow } from './lists.ts'
 import { resourceMeaning } from './meaning.ts'
 import { type Fields, fieldsOf, type RpcNotification, textOf } from './rpc.ts'
 import type { Contact, Server } from './server.ts'
+import { taskIdsIn } from './tasks/extension.ts'
+import { type Task } from './tasks/task.ts'
+import type { Tasks } from './tasks/tasks.ts'
+import { taskChanged, watchTask } from './tasks/watch.ts'
 import { metaKeys } from './versions.ts'
 
 /** What a stream is for. */
@@ -21,6 +25,7 @@ interface Filter {
 }
 
 const mostUris = 1000
+const mostTasks = 100
 const changes = {
   toolsListChanged: 'tools',
   promptsListChanged: 'prompts',
@@ -28,19 +33,28 @@ const changes = {
 } as const
 
 /** Resolves when the client has left, or no server has more to say. */
-export async function listen(parts: Parts, caller: Caller, io: Io): Promise<Outcome> {
+export async function listen(
+  parts: Parts,
+  caller: Caller,
+  by: { readonly io: Io; readonly tasks: Tasks },
+): Promise<Outcome> {
+  const { io } = by
   const { asked, client } = caller
   const contact = contactOf(parts, caller, io)
   const links = await parts.virtual.links(contact)
   const modern = asked.client.era === 'modern'
   const wanted = modern ? askedFor(asked.params) : everything(client?.subscribed)
   const filter = honoured(parts, caller, { wanted, links })
+  const tasks = modern ? await ownTasks(parts, caller, by.tasks) : []
   const tag = { [metaKeys.subscription]: asked.id }
   if (modern) {
     await io.notify({
       kind: 'notification',
       method: 'notifications/subscriptions/acknowledged',
-      params: { _meta: tag, notifications: filter },
+      params: {
+        _meta: tag,
+        notifications: tasks.length === 0 ? filter : { ...filter, taskIds: tasks.map(({ id }) => id) },
+      },
     })
   }
   const onNotification = (each: RpcNotification): void | Promise<void> => {
@@ -56,7 +70,12 @@ export async function listen(parts: Parts, caller: Caller, io: Io): Promise<Outc
   const streams = links.map(({ link }) =>
     follow(caller, { link, filter, contact: { ...contact, onNotification } }),
   )
-  await Promise.race([Promise.all(streams), aborted(io.signal)])
+  const watched = tasks.map(task =>
+    watchTask({ parts, caller, tasks: by.tasks, io }, { task, links }, params =>
+      io.notify({ kind: 'notification', method: taskChanged, params: { ...params, _meta: tag } }),
+    ),
+  )
+  await Promise.race([Promise.all([...streams, ...watched]), aborted(io.signal)])
   if (!io.signal.aborted) await aborted(io.signal)
   return { result: { ...(modern ? { resultType: 'complete' } : {}), _meta: tag } }
 }
@@ -113,6 +132,16 @@ function askedFor(params: Fields): Filter {
 function everything(uris: ReadonlySet<string> | undefined): Filter {
   const flags = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } as const
   return { ...flags, ...(uris === undefined || uris.size === 0 ? {} : { resourceSubscriptions: [...uris] }) }
+}
+
+/** Those that are this caller's, of a call that it may still make. */
+async function ownTasks(parts: Parts, caller: Caller, tasks: Tasks): Promise<Task[]> {
+  const found = await Promise.all(
+    taskIdsIn(caller.asked.params)
+      .slice(0, mostTasks)
+      .map(id => tasks.find(caller, id)),
+  )
+  return found.filter(task => task !== undefined).filter(({ meaning }) => mayFollow(parts, caller, meaning))
 }
 
 /** What the servers can tell, and this client may read. */

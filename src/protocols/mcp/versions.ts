@@ -16,14 +16,14 @@ export const primedSince = '2025-11-25'
 
 export const supportedVersions: readonly string[] = [...modernVersions, ...legacyVersions]
 
-/** Not spoken yet, so neither side is told that the other does: a task could not be asked about. */
-const withheldExtensions = new Set(['io.modelcontextprotocol/tasks'])
+/** The gateway has a part in it, and says itself who speaks it. */
+const ownExtensions = new Set(['io.modelcontextprotocol/tasks'])
 
-/** Capabilities without the extensions that do not pass here. */
+/** Capabilities without the extensions that are not passed on as they are. */
 export function passedExtensions(capabilities: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { extensions, ...rest } = capabilities
   if (typeof extensions !== 'object' || extensions === null) return rest
-  const kept = Object.entries(extensions).filter(([name]) => !withheldExtensions.has(name))
+  const kept = Object.entries(extensions).filter(([name]) => !ownExtensions.has(name))
   return kept.length === 0 ? rest : { ...rest, extensions: Object.fromEntries(kept) }
 }
 

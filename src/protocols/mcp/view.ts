@@ -3,7 +3,7 @@
  * so it needs no rule of its own; what is in quarantine runs for nobody. Everything else is the gateway's.
  */
 import type { Gateway } from '../../gateway/gateway.ts'
-import type { Decision } from '../../model/decision.ts'
+import type { Decision, Obligations, RecordLevel } from '../../model/decision.ts'
 
 export function withDecision(gateway: Gateway, change: (decision: Decision) => Decision): Gateway {
   const { policy } = gateway
@@ -15,6 +15,7 @@ export function withDecision(gateway: Gateway, change: (decision: Decision) => D
     approvals: gateway.approvals,
     guards: gateway.guards,
     ...(gateway.deferrals === undefined ? {} : { deferrals: gateway.deferrals }),
+    ...(gateway.keeping === undefined ? {} : { keeping: gateway.keeping }),
     ...(gateway.meter === undefined ? {} : { meter: gateway.meter }),
     ...(gateway.observers === undefined ? {} : { observers: gateway.observers }),
     policy: {
@@ -48,4 +49,47 @@ export function quarantined(decision: Decision): Decision {
   if (decision.effect === 'deny') return decision
   const { approval: _, message: __, rule: ___, scopes: ____, ...rest } = decision
   return { ...rest, effect: 'deny', reason: 'tool-quarantined' }
+}
+
+/**
+ * What follows a call (a look at its task, an answer to its questions) needs no rule of its own. It is denied where the
+ * call would be, and treated as the call was.
+ */
+export function followUp(
+  call: Decision,
+  kept: Pick<Obligations, 'maskRequest' | 'record'> | undefined,
+): (decision: Decision) => Decision {
+  return decision => {
+    const own = continued(impliedPermit(decision))
+    if (own.effect === 'deny') return own
+    // Arguments are not judged again, so a rule that asks for them does not forbid.
+    if (call.effect === 'deny' && (call.conditionErrors ?? []).length === 0) {
+      const { rule, message, reason, scopes } = call
+      return {
+        ...own,
+        effect: 'deny',
+        reason,
+        ...(rule === undefined ? {} : { rule }),
+        ...(message === undefined ? {} : { message }),
+        ...(scopes === undefined ? {} : { scopes }),
+      }
+    }
+    const { mask, maskRequest, record, ...rest } = own.obligations
+    const { obligations: asked } = call
+    return {
+      ...own,
+      obligations: {
+        ...rest,
+        mask: [...new Set([...mask, ...asked.mask])],
+        maskRequest: [...new Set([...maskRequest, ...asked.maskRequest, ...(kept?.maskRequest ?? [])])],
+        record: most(record, asked.record, kept?.record ?? 'none'),
+      },
+    }
+  }
+}
+
+const byAmount: readonly RecordLevel[] = ['none', 'metadata', 'full']
+
+function most(...levels: readonly RecordLevel[]): RecordLevel {
+  return byAmount[Math.max(...levels.map(each => byAmount.indexOf(each)))]!
 }
