@@ -93,6 +93,18 @@ async function readUntil(answer: Response, part: string): Promise<string> {
   return text
 }
 
+/** How the calls of `slow` ended. */
+async function endsOf(stage: McpStage): Promise<unknown[]> {
+  const ends = await stage.gateway.waitForEntries(
+    1,
+    each =>
+      each.operation === 'tools/call:slow' &&
+      each.kind.startsWith('action.') &&
+      each.kind !== 'action.intended',
+  )
+  return ends.map(each => [each.kind, (each.error as { code?: string } | undefined)?.code])
+}
+
 const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id!)
 
 /** A client begins `slow`, hears the first message, and its connection breaks. */
@@ -155,29 +167,56 @@ test('attack: the events of a stream are given to nobody but the session that th
   assert.match(await (await comeBack({ stage, session }, primed!)).text(), /found /)
 })
 
+test('P2: the call of a client that does not come back in time is cancelled, its entry says so, and nothing is kept', async () => {
+  await using server = await slowServer()
+  await using stage = await stageFor(server.practice, { timeouts: { resume: '50ms' } })
+  const session = await open({ stage })
+  const [primed] = await broken({ stage, session })
+  const { cancelled } = await server.next()
+  if (!cancelled.aborted) await once(cancelled, 'abort')
+  assert.deepEqual(await endsOf(stage), [['action.failed', 'client-gone']])
+  assert.equal((await comeBack({ stage, session }, primed!)).status, 400)
+})
+
 for (const [what, settings] of [
-  ['that does not come back in time', { timeouts: { resume: '50ms' } }],
-  ['where none may come back', { timeouts: { resume: '0s' } }],
+  ['no time', { timeouts: { resume: '0s' } }],
+  ['no room', { limits: { replay: 0 } }],
 ] as const) {
-  test(`P2: the call of a client ${what} is cancelled, and its entry says so`, async () => {
+  test(`with ${what} to come back, a stream has no ids, and its call ends with its connection`, async () => {
     await using server = await slowServer()
     await using stage = await stageFor(server.practice, settings)
     const session = await open({ stage })
-    const [primed] = await broken({ stage, session })
+    const connection = new AbortController()
+    const text = await readUntil(
+      await send({ stage, session, signal: connection.signal }, slow),
+      'looking for',
+    )
+    assert.deepEqual(idsIn(text), [])
+    connection.abort()
     const { cancelled } = await server.next()
     if (!cancelled.aborted) await once(cancelled, 'abort')
-    assert.notEqual((await comeBack({ stage, session }, 'x')).status, 200)
-    const ends = await stage.gateway.waitForEntries(
-      1,
-      each => each.operation === 'tools/call:slow' && each.kind !== 'action.intended',
-    )
-    assert.deepEqual(
-      ends.map(each => [each.kind, (each.error as { code?: string } | undefined)?.code]),
-      [['action.failed', 'client-gone']],
-    )
-    assert.ok(primed)
+    assert.deepEqual(await endsOf(stage), [['action.failed', 'client-gone']])
   })
 }
+
+test('P5: a call that waits for a person does not outlive its connection', async () => {
+  await using server = await slowServer()
+  const asked = { name: 'ask', effect: 'require_approval' as const, operations: ['tools/call:slow'] }
+  const approval = { approvers: ['group:security'], expires: '10m' }
+  await using stage = await mcpStage(
+    { servers: [{ name: 'main', url: server.practice.url }] },
+    { rules: [...allowAll, { ...asked, approval }] },
+  )
+  const session = await open({ stage })
+  const connection = new AbortController()
+  const params = { ...slow.params, _meta: { progressToken: 1 } }
+  const answer = await send({ stage, session, signal: connection.signal }, { ...slow, params })
+  const [primed] = idsIn(await readUntil(answer, 'Waiting for a person'))
+  connection.abort()
+  assert.deepEqual(await endsOf(stage), [['action.denied', undefined]])
+  assert.equal((await comeBack({ stage, session }, primed!)).status, 400)
+  assert.equal(server.calls.length, 0)
+})
 
 test('a session that ends takes along what waits for its client', async () => {
   await using server = await slowServer()

@@ -398,7 +398,7 @@ export class McpConnection implements OpenConnection {
       mayStream: quiet || /text\/event-stream|\*\/\*|text\/\*/.test(accepts),
       quiet,
       replay:
-        session === undefined || quiet
+        session === undefined || quiet || this.#replays.keptMs === 0
           ? undefined
           : new Replay(this.#replays, session.streams, session.profile.version >= primedSince),
     })

@@ -93,7 +93,11 @@ export class Answer {
 
   /** The answer, and the end. `status` and `headers` (flat) hold where nothing was sent yet. */
   finish(text: string, status = 200, headers: readonly string[] = []): void {
-    if (this.#ended || (this.#downstream.gone && this.#away === undefined)) return this.#stop()
+    if (this.#ended) return
+    if (this.#downstream.gone && this.#away === undefined) {
+      this.#stop()
+      return this.#replay?.drop()
+    }
     const away = this.#away !== undefined
     this.#ended = true
     if (this.#opened && !this.#quiet) {

@@ -183,7 +183,9 @@ export const mcpSettings = z
           .describe('Most tools, prompts or resources of one server'),
         replay: byteSize()
           .prefault('32MiB')
-          .describe('What is kept of streams for 2025-era clients that lose their connection, all together'),
+          .describe(
+            'What is kept of streams for 2025-era clients that lose their connection, all together; 0 for nothing',
+          ),
       })
       .prefault({})
       .describe('What a message may be'),
