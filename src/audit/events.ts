@@ -31,6 +31,7 @@ export const eventKinds = {
   'detection.volume_found': 'Unusually many bytes or records passed for an identity',
   'detection.first_use_found':
     'An identity asked for a connection, or an operation on it, that it never used before',
+  'detection.sweep_found': 'An identity asked for unusually many operations that it never used before',
   'detection.off_hours_found':
     'An identity acted at an hour at which it never does, or outside the configured hours',
   'detection.denial_streak_found': 'An identity was refused many times in a row, then had a success',

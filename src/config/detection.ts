@@ -3,7 +3,15 @@ import { approvalSchema, connectionsSchema, subjectsSchema } from '../policy/sch
 import { byteSize, duration } from './units.ts'
 
 /** What can be noticed. Each is a kind of entry (`detection.<name>_found`). */
-export const detectors = ['surge', 'volume', 'first_use', 'off_hours', 'denial_streak', 'silence'] as const
+export const detectors = [
+  'surge',
+  'volume',
+  'first_use',
+  'sweep',
+  'off_hours',
+  'denial_streak',
+  'silence',
+] as const
 
 const enabled = z.boolean().default(true).describe('Whether this is looked for')
 
@@ -57,6 +65,32 @@ const firstUse = z.strictObject({
     .array(z.enum(['read', 'write', 'delete', 'admin']))
     .default(['write', 'delete', 'admin'])
     .describe('Of operations. The first use of a connection is told whatever the risk'),
+  settled: duration()
+    .default(28 * 86_400_000)
+    .describe(
+      'The first use of an operation is told when the identity did nothing new of that risk for this long. Where an ' +
+        'answer fits, each is told',
+    ),
+})
+
+const sweep = z.strictObject({
+  enabled,
+  ceiling: z
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .default(300)
+    .describe(
+      'More operations that it never used, in a day (UTC), are told, whatever is usual; refused ones count',
+    ),
+  factor: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(2)
+    .describe('Told beyond this many times the most in a day of late, and as much again as chance explains'),
+  least: z.number().int().min(1).max(1000).default(15).describe('Fewer in a day are never unusual'),
 })
 
 const offHours = z.strictObject({
@@ -67,6 +101,11 @@ const offHours = z.strictObject({
     .default([])
     .describe(
       'When identities may act without being told of, such as `mon-fri 07:00-19:00`. Empty: as each one has learned',
+    ),
+  settled: duration()
+    .default(7 * 86_400_000)
+    .describe(
+      'As learned: told when it did not act at an unusual hour for this long; some are called at any hour',
     ),
 })
 
@@ -85,6 +124,11 @@ const silence = z.strictObject({
     .default(3)
     .describe('Silent for this many times its longest silence of late'),
   at_least: duration().default(1_800_000).describe('A shorter silence is never told'),
+  regular: duration()
+    .default(36 * 3_600_000)
+    .describe(
+      'Only looked for in identities whose longest silence of late is shorter: the others have days off',
+    ),
   kinds: z
     .array(z.enum(['user', 'service', 'agent']))
     .default(['agent', 'service'])
@@ -152,6 +196,7 @@ export const detectionSection = z
     first_use: firstUse
       .prefault({})
       .describe('A connection, or an operation on it, that the identity never used'),
+    sweep: sweep.prefault({}).describe('Unusually many operations that the identity never used'),
     off_hours: offHours.prefault({}).describe('Acting when it never does'),
     denial_streak: denialStreak.prefault({}).describe('Refusals in a row, then a success'),
     silence: silence.prefault({}).describe('An identity that always worked has stopped'),

@@ -88,7 +88,7 @@ test('more bytes or rows than ever, or than the ceiling', async t => {
 })
 
 test('first uses: of a connection, and of an operation on one that is in use for long enough', async t => {
-  const { clock, act, found } = await running(t)
+  const { clock, act, found } = await running(t, { first_use: { settled: '0s' } })
   act({ operation: 'v1.deleteMonitor', risk: 'delete' })
   act({ connection: 'crm' })
   assert.deepEqual(await found('first_use'), [], 'who is new is only learned')
@@ -101,9 +101,66 @@ test('first uses: of a connection, and of an operation on one that is in use for
   act({ connection: 'billing', operation: 'v1.x' })
   act({ connection: 'billing', operation: 'v1.y', risk: 'write' })
   assert.deepEqual(words(await found('first_use')), [
-    'First use of v1.updateMonitor (write) on datadog; it has used this connection for 48 h',
+    'First use of v1.updateMonitor (write) on datadog; it did nothing new of that risk for 48 h',
     'First use of the connection billing, with v1.x',
   ])
+})
+
+test('who does new things all the time is told of when one comes after a quiet month; an answer hears of each', async t => {
+  const busy = await running(t)
+  const other = await running(t, { answers: [{ on: ['first_use'], answer: 'slow', limit: 1000 }] })
+  for (const { clock, act } of [busy, other]) {
+    for (let i = 0; i < 30; i++) {
+      clock.time = monday + i * day
+      act({ operation: `v1.write${i}`, risk: 'write' })
+    }
+    clock.time += 29 * day
+    act({ operation: 'v1.writeAll', risk: 'write' })
+    act({ operation: 'v1.writeMore', risk: 'write' })
+  }
+  assert.deepEqual(words(await busy.found('first_use')), [
+    'First use of v1.writeAll (write) on datadog; it did nothing new of that risk for 29 days',
+  ])
+  assert.equal((await other.found('first_use')).length, 31)
+})
+
+test('a sweep over what it never used is told, refused or not; a new connection is not held to be one', async t => {
+  const world = await running(t)
+  workDays(world, 20, 5)
+  for (let i = 0; i < 30; i++) world.act({ connection: 'crm', operation: `v1.get${i}` })
+  assert.deepEqual(await world.found('sweep'), [])
+  for (let i = 0; i < 30; i++) world.act({ operation: `v1.get${i}`, denied: i % 2 === 0 })
+  assert.deepEqual(words(await world.found('sweep')), [
+    '16 operations today that it had never used; its most of late in a day were 1, and more than 15 are unusual',
+  ])
+  const stranger = await running(t, { sweep: { ceiling: 50 } })
+  for (let i = 0; i < 60; i++) stranger.act({ operation: `v1.get${i}`, denied: true })
+  assert.match(words(await stranger.found('sweep'))[0]!, /^51 operations today .*; the ceiling is 50$/)
+})
+
+test('P12: whoever asks for ever new things fills neither memory nor log', async t => {
+  const { act, found } = await running(t, {
+    first_use: { after: '0s', settled: '0s' },
+    answers: [{ on: ['first_use'], answer: 'ask', approval: { approvers: ['group:sre'] } }],
+  })
+  act({ connection: 'datadog' })
+  for (let i = 0; i < 5000; i++) act({ connection: `c-${i}`, operation: `DELETE /x/${i}`, risk: 'delete' })
+  assert.equal((await found('first_use')).length, 50)
+})
+
+test('a clock that was ahead for a while and is set right again keeps what was learned, and goes on noticing', async t => {
+  const world = await running(t)
+  workDays(world, 20, 5)
+  const { clock, act, found } = world
+  const right = clock.time
+  clock.time += 400 * day
+  for (let i = 0; i < 60; i++) act()
+  const before = (await found('surge')).length
+  clock.time = right + 2 * hour
+  for (let i = 0; i < 5; i++) act()
+  assert.equal((await found('surge')).length, before, 'nothing of the time to come is counted')
+  for (let i = 0; i < 80; i++) act()
+  assert.equal((await found('surge')).length, before + 1, 'it is not held to have been told already')
 })
 
 test('a first use that a person is asked about is asked about until it has succeeded', async t => {

@@ -15,11 +15,13 @@ import { subjectFacts } from '../model/subject.ts'
 import type { StateStore } from '../storage/storage.ts'
 import { type Answer, type Answers, compileAnswers, termsFor } from './answers.ts'
 import {
+  countsAsNovel,
   findDenialStreak,
   findFirstUse,
   findOffHours,
   findSilence,
   findSurge,
+  findSweep,
   findVolume,
   mostLearned,
   type Sight,
@@ -66,11 +68,14 @@ const quietMs: Readonly<Record<DetectorName, number>> = {
   surge: hourMs,
   volume: hourMs,
   first_use: 0,
+  sweep: 12 * hourMs,
   off_hours: 12 * hourMs,
   denial_streak: hourMs,
   silence: 0,
 }
+/** First uses that are told of one identity: so many are known to have been, and so many at most in a day. */
 const mostTold = 256
+const mostToldADay = 50
 
 export class Detection {
   readonly name = 'detection'
@@ -175,9 +180,11 @@ export class Detection {
     if (surge.enabled) this.#found(findSurge(sight), { watched, session, action, now })
     if (newHour && offHours.enabled && (this.#ready || this.#hours.size > 0))
       this.#found(findOffHours(sight, this.#hours), { watched, session, action, now })
-    return decision.effect === 'deny'
-      ? decision
-      : this.#firstUse(sight, decision, { watched, session, action, now })
+    if (!this.#ready) return decision
+    const about = { watched, session, action, now }
+    const hash = this.#memory.hashOf(session.connection.name, action.operation)
+    if (!watched.learned.operations.has(hash)) this.#sweep(sight, hash, about)
+    return decision.effect === 'deny' ? decision : this.#firstUse(sight, { decision, hash }, about)
   }
 
   ended(of: Ended): void {
@@ -194,9 +201,10 @@ export class Detection {
     if (outcome !== 'success') return
     if (this.#config.denial_streak.enabled) this.#found(findDenialStreak(sight), about)
     const refused = learned.denials.at(now)
-    if (refused > 0) learned.endStreak(refused)
+    if (refused > 0) learned.endStreak(refused, this.#most(watched, sight))
     learned.learnConnection(session.connection.name, now)
-    learned.learnOperation(this.#memory.hashOf(session.connection.name, action.operation))
+    const hash = this.#memory.hashOf(session.connection.name, action.operation)
+    learned.learnOperation(hash, { risk: action.risk, now })
   }
 
   /** Silences, and keeping what was learned. By itself every few seconds once started. */
@@ -232,23 +240,38 @@ export class Detection {
     return (watched.most ??= mostLearned(sight))
   }
 
+  #sweep(sight: Sight, hash: number, about: About): void {
+    const { watched, session } = about
+    if (!this.#config.sweep.enabled || !countsAsNovel(sight, session.connection.name)) return
+    if (watched.learned.attempt(hash, this.#most(watched, sight))) this.#found(findSweep(sight), about)
+  }
+
   /** Told once; where the answer is to ask, asked until it was used with success. */
-  #firstUse(sight: Sight, decision: Decision, about: About): Decision {
+  #firstUse(
+    sight: Sight,
+    of: { readonly decision: Decision; readonly hash: number },
+    about: About,
+  ): Decision {
+    const { decision, hash } = of
+    if (!this.#config.first_use.enabled) return decision
     const { session, action, watched } = about
-    if (!this.#ready || !this.#config.first_use.enabled) return decision
     const { operation, risk } = action
     const connection = session.connection.name
-    const hash = this.#memory.hashOf(connection, operation)
-    const finding = findFirstUse(sight, { connection, operation, risk, hash })
-    if (finding === undefined) return decision
-    const answer = this.#answers(finding, session.subject, session.target)
-    const name = watched.learned.connections.has(connection) ? `${connection}\n${operation}` : connection
-    if (!watched.told.has(name)) {
-      if (watched.told.size >= mostTold) watched.told.clear()
-      watched.told.add(name)
+    const used = { connection, operation, risk, hash }
+    const first = findFirstUse(sight, used, 0)
+    if (first === undefined) return decision
+    const answer = this.#answers(first, session.subject, session.target)
+    // Whoever wants an answer to first uses wants it to each.
+    const finding = answer === undefined ? findFirstUse(sight, used) : first
+    const isOperation = watched.learned.connections.has(connection)
+    if (
+      finding !== undefined &&
+      isUntold(watched, isOperation ? hash : this.#memory.hashOf(connection, ''), sight.now)
+    ) {
+      if (isOperation) watched.learned.latest[risk] = sight.now
       this.#found(finding, about)
     }
-    const terms = answer?.answer === 'ask' ? termsFor(answer, finding) : undefined
+    const terms = answer?.answer === 'ask' ? termsFor(answer, first) : undefined
     if (decision.effect !== 'permit' || terms === undefined) return decision
     return { ...decision, effect: 'ask', reason: 'first-use', approval: terms }
   }
@@ -257,7 +280,9 @@ export class Detection {
     if (finding === undefined) return
     const { watched, session, action, now } = about
     const { detector } = finding
-    if ((watched.quiet.get(detector) ?? 0) > now) return
+    const quiet = watched.quiet.get(detector) ?? 0
+    // One that ends later than it can was begun by a clock that was ahead.
+    if (quiet > now && quiet <= now + quietMs[detector]) return
     watched.quiet.set(detector, now + quietMs[detector])
     const answer = this.#answers(finding, session.subject, session.target)
     this.#telling.tell(findingKinds[detector], {
@@ -300,6 +325,18 @@ interface About {
   readonly session: Seen
   readonly action: Action
   readonly now: number
+}
+
+/** Whether it is to be told, and from then on it is told. */
+function isUntold(watched: Watched, hash: number, now: number): boolean {
+  const { told, toldToday } = watched
+  const day = Math.floor(now / (24 * hourMs))
+  if (told.has(hash)) return false
+  if (toldToday.day !== day) Object.assign(toldToday, { day, count: 0 })
+  if (++toldToday.count > mostToldADay) return false
+  if (told.size >= mostTold) told.delete(told.values().next().value!)
+  told.add(hash)
+  return true
 }
 
 function whoIs(subject: Subject): Restricted {

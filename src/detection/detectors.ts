@@ -2,6 +2,7 @@
 import type { DetectionConfig } from '../config/detection.ts'
 import { bytesWords, type Finding, timeWords } from './finding.ts'
 import { hoursOfWeek, hourWords } from './hour-of-week.ts'
+import type { Risk } from '../model/action.ts'
 import type { Learned, Peaks } from './learned.ts'
 import { rareFrom } from './tail.ts'
 
@@ -40,7 +41,9 @@ export function mostLearned(sight: Sight): Peaks {
     bytes: known ? volumeLimit(sight, 'bytes') : Infinity,
     rows: known ? volumeLimit(sight, 'rows') : Infinity,
     gap: known ? Math.max(config.silence.at_least, peaks.gap * config.silence.factor) : Infinity,
-    denials: Infinity,
+    // Twice the limit: what goes wrong every other week is usual the third time.
+    denials: 2 * denialLimit(sight),
+    novel: sweepLimit(sight),
   }
 }
 
@@ -73,10 +76,9 @@ export function findSurge(sight: Sight): Finding | undefined {
 function findBusyHour({ config, learned, now, place }: Sight): Finding | undefined {
   const observed = learned.count.hour
   if (now - learned.first < Math.max(config.learn, weeksMs) || observed < 20) return undefined
-  const near = [-1, 0, 1].map(each => learned.week[(place + each + hoursOfWeek) % hoursOfWeek]!)
-  const usual = Math.max(...near)
+  const usual = busiestNear(learned, place, 1)
   // An hour that is as good as empty is a matter of off-hours; it is not held to nothing at all.
-  const limit = rareFrom(config.surge.factor * Math.max(usual, learned.peaks.hour / 4, 1))
+  const limit = rareFrom(config.surge.factor * Math.max(usual, learned.peaks.hour / 2, 1))
   if (observed <= limit) return undefined
   const most = Math.round(usual)
   const words = `${observed} actions in this hour so far; the busiest of late on ${hourWords(place)} had ${most}, and more than ${limit} are unusual`
@@ -122,18 +124,31 @@ export function findOffHours(sight: Sight, allowed: ReadonlySet<number>): Findin
   }
   if (sight.now - learned.first < Math.max(sight.config.learn, weeksMs) || learned.days < 10) return undefined
   if (isUsualHour(learned, place)) return undefined
+  const settled = sight.now - learned.strayed >= sight.config.off_hours.settled
+  learned.stray(sight.now)
+  if (!settled) return undefined
   return { ...common, words: `Active on ${hourWords(place)}; it was never active at such hours of late` }
 }
 
 /** Whether it was active near that hour on such a day: one of work, or one of the weekend. */
-function isUsualHour({ week }: Learned, place: number): boolean {
-  const weekend = place >= 5 * 24
-  const days = weekend ? [5, 6] : [0, 1, 2, 3, 4]
-  return days.some(day =>
-    [-2, -1, 0, 1, 2].some(
-      each => week[(day * 24 + (place % 24) + each + hoursOfWeek) % hoursOfWeek]! > faintly,
-    ),
-  )
+function isUsualHour(learned: Learned, place: number): boolean {
+  return busiestNear(learned, place, 2) > faintly
+}
+
+/** Of late, on any such day (one of work, or one of the weekend), at most so many hours before or after. */
+function busiestNear({ week }: Learned, place: number, hours: number): number {
+  let most = 0
+  const [first, last] = place >= 5 * 24 ? [5, 6] : [0, 4]
+  for (let day = first; day <= last; day++) {
+    const at = day * 24 + (place % 24) + hoursOfWeek
+    for (let i = at - hours; i <= at + hours; i++) most = Math.max(most, week[i % hoursOfWeek]!)
+  }
+  return most
+}
+
+function denialLimit(sight: Sight): number {
+  const least = sight.config.denial_streak.count - 1
+  return isKnown(sight) ? Math.max(least, Math.round(sight.learned.peaks.denials) * 2) : least
 }
 
 /** To be asked at a success: were there refusals right before? */
@@ -143,7 +158,7 @@ export function findDenialStreak(sight: Sight): Finding | undefined {
   const observed = learned.denials.at(now)
   if (observed < count) return undefined
   const usual = Math.round(learned.peaks.denials)
-  const limit = isKnown(sight) ? Math.max(count - 1, usual * 2) : count - 1
+  const limit = denialLimit(sight)
   if (observed <= limit) return undefined
   const words = `${observed} refusals within ${timeWords(within)}, then a success; ${usual === 0 ? 'none are usual' : `its most of late were ${usual}`}`
   return { detector: 'denial_streak', unit: 'denials', observed, usual, limit, window: within / 1000, words }
@@ -151,9 +166,10 @@ export function findDenialStreak(sight: Sight): Finding | undefined {
 
 export function findSilence(sight: Sight): Finding | undefined {
   const { config, learned, now } = sight
-  const { factor, at_least: least } = config.silence
+  const { factor, at_least: least, regular } = config.silence
   if (!isKnown(sight) || learned.days < leastDaysForSilence) return undefined
   const usual = learned.longestGap
+  if (usual > regular) return undefined
   const limit = Math.max(least, factor * usual)
   const observed = now - learned.last
   if (observed <= limit) return undefined
@@ -169,24 +185,63 @@ export function findSilence(sight: Sight): Finding | undefined {
   }
 }
 
+function sweepLimit(sight: Sight): number {
+  const { ceiling, factor, least } = sight.config.sweep
+  if (!isKnown(sight)) return ceiling
+  return Math.min(ceiling, Math.max(least, rareFrom(factor * Math.max(1, sight.learned.peaks.novel))))
+}
+
+/** Whether operations on this connection may be held to be new: not while it is itself. That is a first use. */
+export function countsAsNovel(sight: Sight, connection: string): boolean {
+  const since = sight.learned.connections.get(connection)
+  return !isKnown(sight) || (since !== undefined && sight.now - since >= sight.config.first_use.after)
+}
+
+export function findSweep(sight: Sight): Finding | undefined {
+  const { config, learned } = sight
+  const observed = learned.novel.size
+  const limit = sweepLimit(sight)
+  if (observed <= limit) return undefined
+  const common = { detector: 'sweep', unit: 'operations', observed, limit, window: dayMs / 1000 } as const
+  const what = `${observed} operations today that it had never used`
+  if (!isKnown(sight) || limit === config.sweep.ceiling)
+    return { ...common, words: `${what}; the ceiling is ${limit}` }
+  const usual = Math.round(learned.peaks.novel)
+  const words = `${what}; its most of late in a day were ${usual}, and more than ${limit} are unusual`
+  return { ...common, usual, words }
+}
+
 export interface Used {
   readonly connection: string
   readonly operation: string
-  readonly risk: 'read' | 'write' | 'delete' | 'admin'
+  readonly risk: Risk
   /** Of connection and operation. */
   readonly hash: number
 }
 
-/** A connection, or an operation on a connection in use for long enough, that the identity never used with success. */
-export function findFirstUse({ config, learned, now }: Sight, used: Used): Finding | undefined {
+/**
+ * A connection, or an operation on a connection in use for long enough, that the identity never used with success.
+ * `settled`: how long it must have done nothing new of that risk; who does new things every week is told of no more.
+ */
+export function findFirstUse(
+  { config, learned, now }: Sight,
+  used: Used,
+  settled = config.first_use.settled,
+): Finding | undefined {
   const { after, risks } = config.first_use
+  const { connection, operation, risk } = used
   const common = { detector: 'first_use', unit: 'uses', observed: 1, usual: 0, limit: 0 } as const
-  const since = learned.connections.get(used.connection)
+  const since = learned.connections.get(connection)
   if (since === undefined) {
     if (now - learned.first < after) return undefined
-    return { ...common, words: `First use of the connection ${used.connection}, with ${used.operation}` }
+    return { ...common, words: `First use of the connection ${connection}, with ${operation}` }
   }
-  if (now - since < after || !risks.includes(used.risk) || learned.operations.has(used.hash)) return undefined
-  const words = `First use of ${used.operation} (${used.risk}) on ${used.connection}; it has used this connection for ${timeWords(now - since)}`
-  return { ...common, words }
+  if (now - since < after || !risks.includes(risk) || learned.operations.has(used.hash)) return undefined
+  const quiet = now - Math.max(learned.first, learned.latest[risk] ?? 0)
+  if (quiet < settled) return undefined
+  const tail =
+    quiet < dayMs
+      ? `it has used this connection for ${timeWords(now - since)}`
+      : `it did nothing new of that risk for ${timeWords(quiet)}`
+  return { ...common, words: `First use of ${operation} (${risk}) on ${connection}; ${tail}` }
 }

@@ -6,7 +6,7 @@ export interface Finding {
   readonly detector: DetectorName
   /** A sentence that begins with what was seen and ends with what would have been usual. */
   readonly words: string
-  readonly unit: 'actions' | 'bytes' | 'rows' | 'denials' | 'seconds' | 'uses'
+  readonly unit: 'actions' | 'bytes' | 'rows' | 'denials' | 'seconds' | 'uses' | 'operations'
   readonly observed: number
   /** What was learned; absent where a ceiling was passed, or nothing is usual. */
   readonly usual?: number
@@ -20,6 +20,7 @@ export const findingKinds: Readonly<Record<DetectorName, EventKind>> = {
   surge: 'detection.surge_found',
   volume: 'detection.volume_found',
   first_use: 'detection.first_use_found',
+  sweep: 'detection.sweep_found',
   off_hours: 'detection.off_hours_found',
   denial_streak: 'detection.denial_streak_found',
   silence: 'detection.silence_found',

@@ -14,8 +14,9 @@ export interface Watched {
   most: Peaks | undefined
   /** Of each detector: not told again before this time. */
   readonly quiet: Map<Finding['detector'], number>
-  /** First uses that were told and not yet learned. */
-  readonly told: Set<string>
+  /** First uses that were told, as hashes, oldest first. */
+  readonly told: Set<number>
+  readonly toldToday: { day: number; count: number }
   silent: boolean
   savedAt: number
   version: number
@@ -161,7 +162,15 @@ export class Memory {
 }
 
 function fresh(of: Pick<Watched, 'key' | 'learned' | 'version'>, savedAt: number): Watched {
-  return { ...of, most: undefined, quiet: new Map(), told: new Set(), silent: false, savedAt }
+  return {
+    ...of,
+    most: undefined,
+    quiet: new Map(),
+    told: new Set(),
+    toldToday: { day: 0, count: 0 },
+    silent: false,
+    savedAt,
+  }
 }
 
 function isDue({ learned, savedAt }: Watched, now: number, all: boolean): boolean {

@@ -10,7 +10,7 @@ export class SlidingCount {
     this.#slotMs = windowMs / slots
   }
 
-  /** Counts one more; returns the count. A clock that went back counts into the newest slot. */
+  /** Counts one more; returns the count. A clock that went back a little counts into the newest slot. */
   add(now: number): number {
     this.at(now)
     const place = this.#newest % this.#slots.length
@@ -20,6 +20,7 @@ export class SlidingCount {
 
   at(now: number): number {
     const slot = Math.floor(now / this.#slotMs)
+    if (slot < this.#newest - this.#slots.length) this.#begin(slot)
     const passed = Math.min(slot - this.#newest, this.#slots.length)
     for (let i = 1; i <= passed; i++) {
       const place = (this.#newest + i) % this.#slots.length
@@ -28,5 +29,12 @@ export class SlidingCount {
     }
     if (slot > this.#newest) this.#newest = slot
     return this.total
+  }
+
+  /** The clock was far ahead: what was counted then would never leave. */
+  #begin(slot: number): void {
+    this.#slots.fill(0)
+    this.total = 0
+    this.#newest = slot
   }
 }

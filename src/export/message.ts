@@ -21,8 +21,17 @@ export function factMessage(entry: Entry, phrase: string): string {
   const about = entry.operation === undefined ? '' : ` for ${entry.operation}`
   const id = entry.approval?.['id'] ?? entry.session
   const reason = entry['reason']
-  const tail = typeof reason === 'string' ? `: ${reason}` : comparedTail(entry['compared'])
+  const tail =
+    typeof reason === 'string' ? `: ${reason}` : (noticedTail(entry) ?? comparedTail(entry['compared']))
   return `${phrase}${about}${placeOf(entry)}${byWhom(entry)}${typeof id === 'string' ? ` (${id})` : ''}${tail}`
+}
+
+/** `: 21 actions within a minute; the ceiling is 20 (answer: slow)`; what a finding has seen, and what was done. */
+function noticedTail({ detection }: Entry): string | undefined {
+  if (typeof detection !== 'object' || detection === null) return undefined
+  const { words, answer } = detection as Readonly<Record<string, unknown>>
+  if (typeof words !== 'string') return undefined
+  return `: ${words}${typeof answer === 'string' ? ` (answer: ${answer})` : ''}`
 }
 
 /** `: 3 missing, 1 altered of 1000`; empty where nothing differs. */

@@ -47,6 +47,10 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'detection.surge_found': words('system', 'unknown', ['warn', 'Unusually many actions']),
   'detection.volume_found': words('system', 'unknown', ['warn', 'Unusually much data']),
   'detection.first_use_found': words('system', 'unknown', ['notice', 'A first use']),
+  'detection.sweep_found': words('system', 'unknown', [
+    'warn',
+    'Unusually many operations for the first time',
+  ]),
   'detection.off_hours_found': words('system', 'unknown', ['warn', 'Active at an unusual hour']),
   'detection.denial_streak_found': words('system', 'unknown', ['warn', 'Refusals in a row, then a success']),
   'detection.silence_found': words('system', 'unknown', ['warn', 'An identity went silent']),

@@ -64,6 +64,7 @@ export const kindSets = {
       'detection.surge_found',
       'detection.volume_found',
       'detection.first_use_found',
+      'detection.sweep_found',
       'detection.off_hours_found',
       'detection.denial_streak_found',
       'detection.silence_found',

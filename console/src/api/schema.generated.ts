@@ -2662,7 +2662,7 @@ export interface operations {
                 connection?: string;
                 /** @description Id, e-mail or name of the subject or of the person it acts for */
                 identity?: string;
-                /** @description Which: surge, volume, first_use, off_hours, denial_streak, silence; several separated by commas */
+                /** @description Which: surge, volume, first_use, sweep, off_hours, denial_streak, silence; several separated by commas */
                 kind?: string;
                 /** @description Most entries of a page, 1 to 1000 */
                 limit?: string;

@@ -58,7 +58,7 @@ export function detectionsCommand(program: Command): void {
     .description('Newest first')
     .option('--identity <who>', 'id, e-mail or name, of the identity or of the person it acts for')
     .option('--connection <name>', 'on one connection')
-    .option('--kind <kinds>', 'surge, volume, first_use, off_hours, denial_streak, silence')
+    .option('--kind <kinds>', 'surge, volume, first_use, sweep, off_hours, denial_streak, silence')
     .option('--since <when>', 'ISO 8601, or an age such as 2h')
     .option('--until <when>', 'before this time')
     .option('--limit <count>', 'most to show', '50')

@@ -122,6 +122,10 @@ const noticed = {
   limit: 300,
   window: 60,
 }
+
+function noticedAs(detector: string, unit: string, words: string) {
+  return { ...noticed, detector, unit, words }
+}
 const restricted = {
   subject: ofSession.subject,
   restriction: { id: 'r_1', kind: 'slow', since: '2026-11-21T07:00:00.000Z', detector: 'surge' },
@@ -175,13 +179,41 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'identity.restricted': { ...restricted, restriction: { ...restricted.restriction, limit: 10 } },
   'identity.cleared': { ...restricted, cleared_by: approver, cleared_reason: 'a load test' },
   'detection.surge_found': { ...ofSession, detection: { ...noticed, answer: 'slow' } },
-  'detection.volume_found': { ...ofSession, detection: { ...noticed, detector: 'volume', unit: 'bytes' } },
-  'detection.first_use_found': { ...ofSession, detection: { ...noticed, detector: 'first_use' } },
-  'detection.off_hours_found': { ...ofSession, detection: { ...noticed, detector: 'off_hours' } },
-  'detection.denial_streak_found': { ...ofSession, detection: { ...noticed, detector: 'denial_streak' } },
+  'detection.volume_found': {
+    ...ofSession,
+    detection: noticedAs('volume', 'bytes', '1.2 GB in this hour so far; the ceiling is 1.0 GB'),
+  },
+  'detection.first_use_found': {
+    ...ofSession,
+    detection: noticedAs(
+      'first_use',
+      'uses',
+      'First use of the connection datadog-prod, with v1.listMonitors',
+    ),
+  },
+  'detection.sweep_found': {
+    ...ofSession,
+    detection: noticedAs(
+      'sweep',
+      'operations',
+      '412 operations today that it had never used; the ceiling is 300',
+    ),
+  },
+  'detection.off_hours_found': {
+    ...ofSession,
+    detection: noticedAs('off_hours', 'uses', 'Active on Sundays from 03:00, outside the configured hours'),
+  },
+  'detection.denial_streak_found': {
+    ...ofSession,
+    detection: noticedAs(
+      'denial_streak',
+      'denials',
+      '9 refusals within 10 min, then a success; none are usual',
+    ),
+  },
   'detection.silence_found': {
     subject: ofSession.subject,
-    detection: { ...noticed, detector: 'silence', unit: 'seconds' },
+    detection: noticedAs('silence', 'seconds', 'Silent for 31 min; its longest silence of late was 10 min'),
   },
   'approval.requested': held,
   'approval.voted': {

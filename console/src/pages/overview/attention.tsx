@@ -22,6 +22,7 @@ const loud = [
   'detection.surge_found',
   'detection.volume_found',
   'detection.first_use_found',
+  'detection.sweep_found',
   'detection.off_hours_found',
   'detection.denial_streak_found',
   'detection.silence_found',
