@@ -312,6 +312,8 @@ export class McpExchange implements Exchange {
         ...(this.#flags.length === 0 ? {} : { flags: this.#flags }),
         ...(failed ? { error: { code: outcome.error.code } } : resultFacts(outcome.result)),
       },
+      // The name of OpenTelemetry's conventions for the same.
+      ...(failed ? { rpc: { response: { status_code: String(outcome.error.code) } } } : {}),
     }
   }
 
