@@ -80,7 +80,7 @@ export class McpConnection implements OpenConnection {
     this.#upstream = new Upstream(common)
     this.#refused = refusedIdentities(gateway.audit, connection)
     this.#gateway = gateway
-    const virtual = new VirtualServer(this.#servers(settings))
+    const virtual = new VirtualServer(this.#servers(settings), settings.timeouts.list)
     const states = new SealedStates(gateway.carryKey?.(`mcp ${connection.name}`))
     const pins = new ConnectionPins(gateway.pins, connection.name, settings.pins)
     this.#parts = { gateway, connection, settings, virtual, states, pins }
@@ -111,8 +111,10 @@ export class McpConnection implements OpenConnection {
       const target = new URL(url)
       target.search = ''
       const failed = await dial(upstreamBase(target.href), this.#upstream.trust, settings.timeouts.connect)
-      if (failed !== undefined) return { ok: false, detail: `${target.host}: ${failed}` }
+      if (failed !== undefined) return { ok: false, detail: `${name}: ${target.host}: ${failed}` }
     }
+    const troubled = this.#parts.virtual.servers.find(({ trouble }) => trouble !== undefined)
+    if (troubled !== undefined) return { ok: false, detail: `${troubled.name}: ${troubled.trouble}` }
     return { ok: true, detail: `${settings.servers.map(({ name }) => name).join(', ')} can be reached` }
   }
 
@@ -137,6 +139,7 @@ export class McpConnection implements OpenConnection {
       return new Server(server, {
         open: (known, contact) => pool?.open(known, contact) ?? openHttpLink(shared, known, contact),
         separate: pool !== undefined,
+        onTrouble: trouble => this.#tell(server.name, trouble),
         ...(pool === undefined
           ? {}
           : { close: () => pool.close(), alsoSecret: contact => pool.alsoSecret(contact) }),
@@ -146,6 +149,13 @@ export class McpConnection implements OpenConnection {
         idleMs: settings.timeouts.session,
       })
     })
+  }
+
+  #tell(server: string, trouble: string | undefined): void {
+    const { logger } = this.#gateway
+    const of = { connection: this.connection.name, server }
+    if (trouble === undefined) logger?.info('a server can be used again', of)
+    else logger?.warn('a server can not be used', { ...of, why: trouble })
   }
 
   #pool(settings: ServerSettings, { limits, timeouts }: McpSettings): StdioPool {

@@ -112,7 +112,7 @@ async function whole(parts: Parts, caller: Caller, io: Io) {
   if (facts.length === 0) throw new GatewayError('upstream-unreachable')
   const own = { name: connection.name, version }
   const said = facts.flatMap(each => (each.instructions === undefined ? [] : [each.instructions]))
-  const capabilities = capabilitiesOf(facts)
+  const capabilities = capabilitiesOf(facts, virtual.servers.length)
   const tasks = parts.gateway.keeping === undefined ? {} : { [tasksExtension]: {} }
   const extensions = { ...fieldsOf(capabilities['extensions']), ...tasks }
   return {

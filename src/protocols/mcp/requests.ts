@@ -1,5 +1,6 @@
 /** Each request by its method: what it is taken for, who does it, and the path that performs it. */
 import type { EntryRef } from '../../audit/audit.ts'
+import { GatewayError } from '../../errors.ts'
 import type { Denial } from '../../gateway/exchange.ts'
 import type { Gateway } from '../../gateway/gateway.ts'
 import { subjectKey } from '../../model/subject.ts'
@@ -253,8 +254,18 @@ export class Requests {
 
   /** An unknown name is judged like one that is there, and the entry says that it was asked for. */
   async #unknown(caller: Caller, kind: 'tools' | 'prompts', name: string): Promise<McpExchange> {
+    const failing = this.#parts.virtual.failing(name)
+    if (failing !== undefined) return await this.#unreachable(caller, unknownMeaning(kind, failing, name))
     const meaning = unknownMeaning(kind, this.#parts.virtual.guess(name), name)
     return await this.#performer.perform(caller, { meaning, work: async () => notThere(kind, name) })
+  }
+
+  /** Nobody can tell whether it is there. Judged as if it were, so that who may use it hears why it can't be had. */
+  async #unreachable(caller: Caller, meaning: Meaning): Promise<McpExchange> {
+    const { server = '' } = meaning
+    const detail = `the server ${server} can not be used (${this.#parts.virtual.troubleOf(server)})`
+    const work = (): Promise<never> => Promise.reject(new GatewayError('upstream-unreachable', { detail }))
+    return await this.#performer.perform(caller, { meaning: { ...meaning, known: true }, work })
   }
 
   /** What the same name would get if nothing answered to it. */
@@ -284,7 +295,7 @@ export class Requests {
     const found = virtual.find(kind, name, at)
     if (found !== 'unread') return found
     await this.#readLists(caller, [kind])
-    const again = virtual.find(kind, name, { ...at, maxAgeMs: Infinity })
+    const again = virtual.find(kind, name, { ...at, maxAgeMs: Infinity, partial: true })
     return again === 'unread' ? undefined : again
   }
 
@@ -294,7 +305,7 @@ export class Requests {
     const found = virtual.findResource(uri, at)
     if (found !== 'unread') return found
     await this.#readLists(caller, ['resources', 'templates'])
-    const again = virtual.findResource(uri, { ...at, maxAgeMs: Infinity })
+    const again = virtual.findResource(uri, { ...at, maxAgeMs: Infinity, partial: true })
     return again === 'unread' ? undefined : again
   }
 

@@ -52,6 +52,8 @@ export interface ServerOptions {
   readonly separate: boolean
   /** What it knows of this contact's besides what it was lent, and may tell nobody. */
   readonly alsoSecret?: (contact: Pick<Contact, 'principal' | 'secrets'>) => readonly string[]
+  /** Called when it can't be used any more, and with nothing when it can be again. */
+  readonly onTrouble?: (trouble: string | undefined) => void
   /** Called when the server is given up, after its conversations. */
   readonly close?: () => Promise<void>
 }
@@ -63,6 +65,7 @@ export class Server {
   readonly classifier: Classifier
   readonly #options: ServerOptions
   readonly #asked: Era | 'auto'
+  #trouble: string | undefined
   /** In which era the server answers clients of each. */
   readonly #spoken = new Map<Era, Era>()
   readonly #links = new Map<string, Kept>()
@@ -104,7 +107,9 @@ export class Server {
     this.#links.set(key, kept)
     try {
       kept.link = await kept.opening
+      this.#went()
     } catch (error) {
+      this.#went(error)
       if (this.#links.get(key) === kept) this.#links.delete(key)
       throw error
     }
@@ -154,9 +159,14 @@ export class Server {
     }
     const own = this.#read(link, kind, contact)
       .then(items => {
+        this.#went()
         read.set(kind, { items, at: performance.now() })
         keep()
         return items
+      })
+      .catch((error: unknown) => {
+        this.#went(error)
+        throw error
       })
       .finally(() => reading.delete(kind))
     reading.set(kind, own)
@@ -187,6 +197,19 @@ export class Server {
     }
     keep()
     return { lists, keep }
+  }
+
+  /** Why it could not be spoken with or listed when it was last tried; undefined where it could. */
+  get trouble(): string | undefined {
+    return this.#trouble
+  }
+
+  #went(error?: unknown): void {
+    // Who leaves says nothing of the server.
+    if (error instanceof GatewayError && error.code === 'client-gone') return
+    const before = this.#trouble
+    this.#trouble = error === undefined ? undefined : troubleOf(error)
+    if ((before === undefined) !== (this.#trouble === undefined)) this.#options.onTrouble?.(this.#trouble)
   }
 
   alsoSecret(contact: Pick<Contact, 'principal' | 'secrets'>): readonly string[] {
@@ -245,4 +268,9 @@ export class Server {
       else break
     }
   }
+}
+
+function troubleOf(error: unknown): string {
+  if (!(error instanceof GatewayError)) return 'a fault'
+  return error.detail === undefined ? error.title : `${error.title}: ${error.detail}`
 }

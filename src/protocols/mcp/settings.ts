@@ -202,6 +202,11 @@ export const mcpSettings = z
             'A 2025-era client that lost its stream may come back for the rest for this long, and its call goes on; 0 for ' +
               'never',
           ),
+        list: duration()
+          .prefault('45s')
+          .describe(
+            'Of several servers: one that does not say what it offers for this long is left out of the list',
+          ),
         keep_alive: duration().prefault('15s').describe('A comment keeps silent streams open this often'),
       })
       .prefault({})

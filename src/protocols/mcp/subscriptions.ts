@@ -26,6 +26,8 @@ interface Filter {
 
 const mostUris = 1000
 const mostTasks = 100
+const firstWaitMs = 1000
+const longestWaitMs = 60_000
 const changes = {
   toolsListChanged: 'tools',
   promptsListChanged: 'prompts',
@@ -67,9 +69,12 @@ export async function listen(
       params: Object.keys(tagged).length === 0 ? params : { ...params, _meta: tagged },
     })
   }
-  const streams = links.map(({ link }) =>
-    follow(caller, { link, filter, contact: { ...contact, onNotification } }),
-  )
+  const hearing: Contact = { ...contact, onNotification }
+  const alone = parts.virtual.servers.length === 1
+  const streams = parts.virtual.servers.map(server => {
+    const link = links.find(each => each.server === server)?.link
+    return attend(caller, { server, link, filter, contact: hearing, alone })
+  })
   const watched = tasks.map(task =>
     watchTask({ parts, caller, tasks: by.tasks, io }, { task, links }, params =>
       io.notify({ kind: 'notification', method: taskChanged, params: { ...params, _meta: tag } }),
@@ -78,6 +83,60 @@ export async function listen(
   await Promise.race([Promise.all([...streams, ...watched]), aborted(io.signal)])
   if (!io.signal.aborted) await aborted(io.signal)
   return { result: { ...(modern ? { resultType: 'complete' } : {}), _meta: tag } }
+}
+
+/**
+ * Follows one server for as long as the client listens. One of several that is lost, or was not to be had, is tried again
+ * at growing intervals, and once it is back the client is told that the lists have changed.
+ */
+async function attend(
+  caller: Caller,
+  of: {
+    readonly server: Server
+    readonly link: Link | undefined
+    readonly filter: Filter
+    readonly contact: Contact
+    readonly alone: boolean
+  },
+): Promise<void> {
+  const { server, filter, contact, alone } = of
+  if (alone && of.link !== undefined) return await follow(caller, { link: of.link, filter, contact })
+  let { link } = of
+  let waitMs = firstWaitMs
+  while (!contact.signal.aborted) {
+    if (link !== undefined) {
+      const here = link
+      const began = performance.now()
+      const lost = await follow(caller, { link, filter, contact }).then(
+        () => here.ended,
+        () => true,
+      )
+      if (!lost) return
+      if (performance.now() - began > longestWaitMs) waitMs = firstWaitMs
+    }
+    await pause(waitMs, contact.signal)
+    waitMs = Math.min(waitMs * 2, longestWaitMs)
+    link = await back(server, contact)
+    if (link === undefined) continue
+    for (const each of Object.values(changes)) {
+      const method = `notifications/${each}/list_changed`
+      await contact.onNotification({ kind: 'notification', method, params: {} })
+    }
+  }
+}
+
+/** The conversation with a server that answers again; a conversation of 2026 alone says nothing of that. */
+async function back(server: Server, contact: Contact): Promise<Link | undefined> {
+  // The first try may only find out that the server has forgotten its session.
+  for (let tries = 0; tries < 2 && !contact.signal.aborted; tries++) {
+    try {
+      await server.list('tools', contact)
+      return await server.link(contact)
+    } catch {
+      continue
+    }
+  }
+  return undefined
 }
 
 /** Follows one server until its client leaves. A server that ends its stream, or has none, has no more to say. */
@@ -157,7 +216,9 @@ function honoured(
   const flags = Object.entries(changes).filter(
     ([name, capability]) =>
       wanted[name as keyof typeof changes] === true &&
-      links.some(({ link }) => fieldsOf(link.facts.capabilities[capability])['listChanged'] === true),
+      // Of several servers each may come and go.
+      (parts.virtual.servers.length > 1 ||
+        links.some(({ link }) => fieldsOf(link.facts.capabilities[capability])['listChanged'] === true)),
   )
   const subscribing = links.filter(
     ({ link }) => fieldsOf(link.facts.capabilities['resources'])['subscribe'] === true,
@@ -187,6 +248,19 @@ function isWanted({ method, params }: RpcNotification, filter: Filter): boolean 
   return (filter.resourceSubscriptions ?? []).some(
     each => uri === each || uri.startsWith(`${each.replace(/\/$/, '')}/`),
   )
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', done, { once: true })
+  })
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -123,6 +123,7 @@ class HttpLink implements Link {
       )
       // A server may have no such stream; then there is nothing to hear.
       if (request.status !== 200) {
+        this.ended ||= request.status === 404 && this.#session !== undefined
         request.cancel(gone)
         return
       }
