@@ -61,16 +61,20 @@ export class Issuer {
     return { ...signed, subject, bound: !claimIsOneOf(audiencesOf(claims), this.config.audience) }
   }
 
-  /** The same for an assertion that is not a token: `audience` is its only one. Says nothing of whom it is about. */
+  /**
+   * The same for an assertion that is not a token: its only audience is one of these spellings. Says nothing of whom it is
+   * about.
+   */
   async verifyAssertion(
     jwt: UnverifiedJwt,
-    audience: string,
+    audiences: readonly string[],
   ): Promise<Signed | { readonly refusal: Refusal }> {
     const signed = await this.#signed(jwt)
     if ('refusal' in signed) return signed
     const { claims } = jwt
     const [only, ...others] = audiencesOf(claims)
-    if (only !== audience || others.length > 0) return refuse('audience-mismatch', claims)
+    if (only === undefined || !audiences.includes(only) || others.length > 0)
+      return refuse('audience-mismatch', claims)
     if (claims['cnf'] !== undefined) return refuse('proof-required', claims)
     const reason = checkRequired(claims, this.config)
     return reason === undefined ? signed : refuse(reason, claims)

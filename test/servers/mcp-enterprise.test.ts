@@ -68,8 +68,7 @@ function exchange(assertion: string, more: Readonly<Record<string, string>> = {}
 
 test('P9: the SDK’s client exchanges an assertion and is the agent of the person, with the person’s groups', async () => {
   const authProvider = new CrossAppAccessProvider({
-    assertion: ({ authorizationServerUrl, resourceUrl }) =>
-      assertionFor(authorizationServerUrl.replace(/\/$/, ''), resourceUrl),
+    assertion: ({ authorizationServerUrl, resourceUrl }) => assertionFor(authorizationServerUrl, resourceUrl),
     clientId: 'triage-agent',
     clientSecret: secret,
     expectedIssuer: stage.gateway.url,

@@ -132,6 +132,18 @@ test('P9: an assertion gives the same person with the same groups, at its addres
   }
 })
 
+test('the gateway’s identifier may end with the slash that URL parsers write, and with nothing else', async () => {
+  await exchange(await assertion({ aud: `${gateway}/` }))
+  for (const aud of [
+    `${gateway}//`,
+    `${gateway}/c/tools`,
+    `${gateway}/?`,
+    gateway.toUpperCase(),
+    `${gateway}:443`,
+  ])
+    await refused(exchange(await assertion({ aud })), 'invalid_grant', 'audience-mismatch')
+})
+
 const attacks: readonly [string, () => Promise<string>, RefusalReason][] = [
   ['an ID token', () => assertion({}, { header: { typ: 'JWT' } }), 'type-refused'],
   ['an access token', () => assertion({}, { header: { typ: 'at+jwt' } }), 'type-refused'],

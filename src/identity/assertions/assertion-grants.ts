@@ -175,7 +175,7 @@ export class AssertionGrants implements IdentityProvider {
     const issuer = this.#issuers.get(String(claims['iss']))
     if (issuer === undefined || !client.issuers.includes(issuer.config.name))
       throw notGranted('issuer-unknown', claims)
-    const verified = await issuer.verifyAssertion(jwt, audience)
+    const verified = await issuer.verifyAssertion(jwt, spellings(audience))
     if ('refusal' in verified) throw refusedGrant(verified.refusal)
     if (claims['client_id'] !== client.id) throw notGranted('party-refused', claims)
     const { validity } = verified
@@ -186,6 +186,11 @@ export class AssertionGrants implements IdentityProvider {
 }
 
 const longestAssertion = 16 * 1024
+
+/** An address without a path is the same with a slash (RFC 3986 section 6.2.3), and URL parsers write it so. */
+function spellings(issuer: string): readonly string[] {
+  return URL.parse(issuer)?.pathname === '/' ? [issuer.replace(/\/$/, ''), new URL(issuer).href] : [issuer]
+}
 
 function notGranted(reason: RefusalReason, claims: Claims): GrantRefused {
   return refusedGrant(refuse(reason, claims).refusal)
