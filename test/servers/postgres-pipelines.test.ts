@@ -198,3 +198,46 @@ test('P6: a name that the server refused to give again still means what it meant
   ])
   raw.close()
 })
+
+test('P1: of a string that broke off, each statement ends in the log as the server ended it', {
+  skip,
+}, async () => {
+  const client = await Raw.open(stage.to('masked'))
+  const binary = 'copy customers to stdout (format binary)'
+  const change = 'update customers set notes = null where id = 5'
+  const isEnd = ({ kind }: { kind: string }) => kind === 'action.completed' || kind === 'action.failed'
+  const earlier = (await stage.ended(0, isEnd)).length
+  const ends = async (count: number) => {
+    const entries = await stage.ended(earlier + count, isEnd)
+    return entries.slice(earlier).map(({ kind, operation, ...each }) => ({
+      what: `${kind} ${String(operation)}`,
+      db: (each as unknown as { db: Record<string, unknown> }).db,
+    }))
+  }
+  client.send(query(`${binary}; ${change}`))
+  assert.deepEqual(await client.until(1), ['E', 'ZI'])
+  const [copied, changed] = await ends(2)
+  assert.equal(copied!.what, 'action.failed COPY TO')
+  assert.equal(changed!.what, 'action.completed UPDATE')
+  const done = (await stage.cluster.sql('select notes is null from customers where id = 5', 'orders')) === 't'
+  // The server is asked to stop, and may have come to the end all the same.
+  if (done)
+    assert.deepEqual(
+      [copied!.db['tag'], changed!.db['tag'], changed!.db['withheld']],
+      ['COPY 5', 'UPDATE 1', true],
+    )
+  else assert.notEqual(changed!.db['tag'], 'UPDATE 1')
+
+  // Long enough that the server sends it before it goes on.
+  const long = "copy (select email, repeat('x', 100000) from customers) to stdout (format binary)"
+  client.send(query(`${long}; select pg_sleep(600); ${change}`))
+  assert.deepEqual(await client.until(1), ['E', 'ZI'])
+  const [, , again, slept, never] = await ends(5)
+  assert.equal(again!.what, 'action.failed COPY TO')
+  assert.deepEqual([slept!.what, slept!.db['sqlstate']], ['action.completed SELECT', '57014'])
+  assert.deepEqual([never!.what, never!.db['not_run']], ['action.completed UPDATE', true])
+
+  client.send(query('select 1'))
+  assert.deepEqual(await client.until(1), ['CSELECT 1', 'ZI'])
+  client.close()
+})

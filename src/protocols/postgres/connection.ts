@@ -10,6 +10,7 @@ import type { Identified } from '../../identity/authenticator.ts'
 import { identifyShown } from '../../identity/certificates.ts'
 import type { Connection } from '../../model/connection.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
+import { SessionOver } from './aftermath.ts'
 import { Catalogue } from './catalogue.ts'
 import { Conversation } from './conversation.ts'
 import { FrameError, PayloadReader } from './codec.ts'
@@ -26,7 +27,6 @@ import {
   readyForQuery,
   terminate,
 } from './messages.ts'
-import { SessionOver } from './perform-all.ts'
 import { faulted, sqlStates } from './refusal.ts'
 import type { PostgresSettings } from './settings.ts'
 import { readStartup, type Startup } from './startup.ts'

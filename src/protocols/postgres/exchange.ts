@@ -1,7 +1,7 @@
 /** One action of a statement and its part of the answer, as the path drives them. */
 import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
-import { GatewayError } from '../../errors.ts'
+import { asGatewayError, GatewayError } from '../../errors.ts'
 import { type RowLimit, strictestRows } from '../../model/decision.ts'
 import type {
   ActionPreview,
@@ -17,6 +17,7 @@ import type {
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
 import { type PostgresAction, valuesOf } from './action.ts'
+import { notRun } from './aftermath.ts'
 import { Answer, type Ended } from './answer.ts'
 import type { Host } from './host.ts'
 import { StatementMask } from './masks.ts'
@@ -49,7 +50,9 @@ export interface Run {
   readonly alone: boolean
   /** The strictest that its actions demand. */
   limit?: RowLimit
-  ended?: Ended
+  ended: Ended | undefined
+  /** Amid its answer. */
+  fault?: GatewayError
 }
 
 export class StatementExchange implements Exchange {
@@ -142,20 +145,21 @@ export class StatementExchange implements Exchange {
     const { host, round } = this.#run
     this.#masker = reply.masker
     await round.turn(this.#index)
-    if (round.problem !== undefined) throw new GatewayError('denied', { detail: round.problem.message })
-    if (this.#place.first) this.#run.ended = await this.#read(reply.masker, recorder)
+    const heard = round.problem === undefined
+    if (!heard) await this.#drop()
+    else if (this.#place.first) this.#run.ended = await this.#readOrBreak(reply.masker, recorder)
     const ended = this.#run.ended ?? notRun
-    await seal(this.#result(ended))
-    if (this.#place.last && ended !== notRun) host.client.send(ended.last)
+    await seal(this.#result(ended, heard))
+    if (heard && this.#place.last && ended !== notRun) host.client.send(ended.last)
     round.done(this.#index)
   }
 
   async refuse(denial: Denial, entry: EntryRef): Promise<void> {
-    this.#fail(this.#cancelled() ?? denied(denial, entry.id), entry)
+    this.#fail(this.#cancelled() ?? denied(denial, entry.id), new GatewayError('denied'), entry)
   }
 
   async abort(error: GatewayError, entry: EntryRef | undefined): Promise<void> {
-    this.#fail(this.#cancelled() ?? faulted(error, entry?.id), entry)
+    this.#fail(this.#cancelled() ?? faulted(error, entry?.id), error, entry)
   }
 
   held(approval: { readonly id: string; readonly expiresAt: number }): void {
@@ -173,10 +177,12 @@ export class StatementExchange implements Exchange {
   progress(): Partial<ActionResult> {
     if (this.#startedAt === 0) return {}
     const rows = this.#answer?.rows ?? 0
-    const passed = { bytesOut: this.#bytesIn, rows }
+    const { ended } = this.#run
     return {
-      ...passed,
-      facts: { db: { row_count: rows } },
+      bytesOut: this.#bytesIn,
+      rows,
+      // What the server made of it counts for who reads this later, also where the client was told of a fault.
+      facts: { db: { ...(ended === undefined ? {} : endFacts(ended)), row_count: rows } },
       masked: this.#report(),
       upstreamDuration: this.#duration(),
     }
@@ -198,6 +204,32 @@ export class StatementExchange implements Exchange {
     return new RowLimiter(limit, unit.passed ?? { rows: 0 }, unit.judgement.risk !== 'read')
   }
 
+  /** After a fault amid the answer, reads on to what became of the statement, for its entry. */
+  async #readOrBreak(masker: Masker, recorder: Recorder): Promise<Ended> {
+    const run = this.#run
+    try {
+      return await this.#read(masker, recorder)
+    } catch (error) {
+      run.fault = asGatewayError(error)
+      run.ended = await (await run.round.aftermath(run.fault)).next()
+      throw run.fault
+    } finally {
+      run.host.conceals = undefined
+    }
+  }
+
+  /** What went wrong did so after all was sent: what the server did with this statement is true all the same. */
+  async #drop(): Promise<void> {
+    const run = this.#run
+    if (run.fault !== undefined) throw run.fault
+    if (!this.#place.first) return
+    run.ended = await (await run.round.aftermath()).next()
+    if (run.ended !== undefined) return
+    const detail = 'the answer broke off before this statement had its part: whether it ran is not known'
+    run.fault = new GatewayError('upstream-invalid', { detail })
+    throw run.fault
+  }
+
   async #read(masker: Masker, recorder: Recorder): Promise<Ended> {
     const { host, unit, before, columns } = this.#run
     if (this.#run.round.stopped) return notRun
@@ -217,7 +249,6 @@ export class StatementExchange implements Exchange {
       mayStop: this.#run.alone && unit.judgement.risk === 'read',
     })
     const ended = failed ?? (await this.#answer.run())
-    host.conceals = undefined
     this.#bytesIn = host.upstream.bytesIn - began
     if (!ended.success) this.#run.round.stopped = true
     return ended
@@ -238,19 +269,12 @@ export class StatementExchange implements Exchange {
     return mask
   }
 
-  #result(ended: Ended): Omit<ActionResult, 'recording' | 'blob'> {
+  #result(ended: Ended, heard: boolean): Omit<ActionResult, 'recording' | 'blob'> {
     const { bind, judgement } = this.#run.unit
     const values = bind?.values.reduce((sum, value) => sum + (value?.length ?? 0), 0) ?? 0
     return {
       success: ended.success,
-      facts: {
-        db: {
-          ...(ended === notRun ? { not_run: true } : { row_count: ended.rows }),
-          ...(ended.tag === undefined ? {} : { tag: ended.tag }),
-          ...(ended.cutAt === undefined ? {} : { cut_at: ended.cutAt }),
-          ...(ended.sqlState === undefined ? {} : { sqlstate: ended.sqlState }),
-        },
-      },
+      facts: { db: { ...endFacts(ended), ...(heard || ended === notRun ? {} : { withheld: true }) } },
       bytesIn: Buffer.byteLength(judgement.text) + values,
       bytesOut: this.#bytesIn,
       rows: ended.rows,
@@ -269,13 +293,13 @@ export class StatementExchange implements Exchange {
     return Math.round((performance.now() - this.#startedAt) * 1e6)
   }
 
-  #fail(report: Report, entry: EntryRef | undefined): void {
+  #fail(report: Report, fault: GatewayError, entry: EntryRef | undefined): void {
     this.#quiet()
     const { problem } = this.#run.unit
     // What does not parse is told as the server would tell it; its entry is found by the session.
     const plain = entry === undefined || problem?.code === sqlStates.syntax
     const hint = plain ? {} : { hint: `entry ${entry.id}.` }
-    this.#run.round.fail(problem === undefined ? report : { severity: 'ERROR', ...problem, ...hint })
+    this.#run.round.fail(problem === undefined ? report : { severity: 'ERROR', ...problem, ...hint }, fault)
     this.#run.round.done(this.#index)
   }
 
@@ -294,8 +318,14 @@ export class StatementExchange implements Exchange {
 /** Why a held statement ends when its client sends a cancel request. */
 export const cancelled = new GatewayError('client-gone', { detail: 'cancelled by the client' })
 
-/** An earlier statement of the same string failed, so the server never came to this one. */
-const notRun: Ended = { last: Buffer.alloc(0), type: '', success: false, rows: 0 }
+function endFacts({ rows, tag, cutAt, sqlState, ...ended }: Ended): Readonly<Record<string, unknown>> {
+  return {
+    ...(ended.type === notRun.type ? { not_run: true } : { row_count: rows }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(cutAt === undefined ? {} : { cut_at: cutAt }),
+    ...(sqlState === undefined ? {} : { sqlstate: sqlState }),
+  }
+}
 
 class StatementReply implements Reply {
   mask(masker: Masker): MaskedReply {

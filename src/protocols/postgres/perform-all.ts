@@ -4,21 +4,13 @@ import { perform } from '../../gateway/perform.ts'
 import { subjectKey } from '../../model/subject.ts'
 import { PostgresAction } from './action.ts'
 import { afterStatement } from './after.ts'
+import { Aftermath, SessionOver } from './aftermath.ts'
 import { type Run, StatementExchange } from './exchange.ts'
 import type { Host } from './host.ts'
-import { copyFail, query, type Report, sync } from './messages.ts'
+import { query } from './messages.ts'
 import { sqlStates } from './refusal.ts'
 import { Round } from './round.ts'
 import type { Unit } from './unit.ts'
-
-/** The session can't go on: an answer was cut, and nobody knows what of it the client has. */
-export class SessionOver extends Error {
-  readonly report: Report
-  constructor(report: Report) {
-    super(report.message)
-    this.report = report
-  }
-}
 
 /** A token that has ended, or was revoked, since the session began ends it: nothing more runs in its name. */
 async function stillGood(host: Host): Promise<void> {
@@ -42,27 +34,6 @@ export async function failTransaction(host: Host): Promise<void> {
     return
   }
 }
-
-/**
- * After a fault amid an answer: ends what the server still runs and drops the rest of what it says, so that the session
- * can go on. Throws SessionOver where one of the ends has gone or makes no sense.
- */
-async function recover(host: Host, problem: Report, synced: boolean): Promise<void> {
-  if (host.client.ended || host.upstream.ended || unusable.has(problem.code)) throw new SessionOver(problem)
-  await host.cancelUpstream().catch(() => undefined)
-  // Should the server wait for COPY data it hears that there is none; else it takes no notice.
-  host.upstream.send(copyFail('refused by the gateway'))
-  if (!synced) host.upstream.send(sync)
-  for (;;) {
-    const each = await host.answer()
-    if (each.type !== 'Z') continue
-    host.ready(each)
-    return
-  }
-}
-
-/** Faults after which nobody knows what the server says next. */
-const unusable: ReadonlySet<string> = new Set(['XX000', '08P01', '08001', '08006'])
 
 /** With what they act on, where a rule asks for that. Where it can't be told, they do not run. */
 async function withResources(host: Host, units: readonly Unit[], synced: boolean): Promise<readonly Unit[]> {
@@ -108,9 +79,12 @@ export async function performAll(
     const masker = host.factsMasker()
     return operations.map(each => new PostgresAction(unit, each, { state: host.state, masker }))
   })
-  const round = new Round(actions.flat().length, () => {
-    host.forwarded = true
-    host.upstream.send(of.bytes)
+  const round = new Round(actions.flat().length, {
+    send() {
+      host.forwarded = true
+      host.upstream.send(of.bytes)
+    },
+    begin: fault => Aftermath.begin(host, { fault, synced: of.synced }),
   })
   const exchanges: StatementExchange[] = []
   const runs: Run[] = []
@@ -128,6 +102,7 @@ export async function performAll(
       before,
       columns,
       profiles: new Set(),
+      ended: undefined,
     }
     runs.push(run)
     const own = actions[at]!
@@ -141,7 +116,7 @@ export async function performAll(
   host.busy = true
   await Promise.all(exchanges.map(each => perform(host.gateway, host.session, each)))
   host.busy = false
-  if (host.forwarded && round.problem !== undefined) await recover(host, round.problem, of.synced)
+  if (host.forwarded && round.problem !== undefined) await (await round.aftermath()).settle(round.problem)
   host.forwarded = false
   for (const run of runs)
     if (run.ended?.success === true)

@@ -4,22 +4,30 @@
  * and each takes its part of the answer in its turn.
  */
 import { GatewayError } from '../../errors.ts'
+import type { Aftermath } from './aftermath.ts'
 import type { Report } from './messages.ts'
 
 export class Round {
   readonly #size: number
   readonly #send: () => void
+  readonly #begin: (fault: GatewayError) => Promise<Aftermath>
   readonly #starts: (() => void)[] = []
   readonly #cleared = Promise.withResolvers<void>()
   readonly #turns: PromiseWithResolvers<void>[]
   #problem: Report | undefined
+  #fault: GatewayError | undefined
+  #aftermath: Promise<Aftermath> | undefined
   /** The server has answered one of them with an error, so those behind it never run. */
   stopped = false
 
-  /** `send` queues the bytes for the server. */
-  constructor(size: number, send: () => void) {
+  /** `send` queues the bytes for the server; `begin` has it stop, after a fault. */
+  constructor(
+    size: number,
+    does: { readonly send: () => void; readonly begin: (fault: GatewayError) => Promise<Aftermath> },
+  ) {
     this.#size = size
-    this.#send = send
+    this.#send = does.send
+    this.#begin = does.begin
     this.#turns = Array.from({ length: size }, () => Promise.withResolvers<void>())
     this.#turns[0]?.resolve()
     this.#cleared.promise.catch(() => undefined)
@@ -41,11 +49,17 @@ export class Round {
     await this.#cleared.promise
   }
 
-  /** One of them does not run: none does. */
-  fail(report: Report): void {
+  /** One of them does not run: none does. Or one of them broke off, after all were sent. */
+  fail(report: Report, fault: GatewayError): void {
     this.#problem ??= report
+    this.#fault ??= fault
     const detail = 'another statement that would have run with this one was refused'
     this.#cleared.reject(new GatewayError('denied', { detail }))
+  }
+
+  /** What the server says after a fault that came once all were sent: the first one, or this. */
+  aftermath(fault = this.#fault): Promise<Aftermath> {
+    return (this.#aftermath ??= this.#begin(fault ?? new GatewayError('internal')))
   }
 
   /** Resolves when those before it have had their part of the answer. */
