@@ -383,6 +383,52 @@ test('P12: what is remembered is bounded, and who acted longest ago makes room',
   assert.equal(detection.identities().length, 10)
 })
 
+test('P12: made-up identities do not have what is usual for others forgotten, not over a restart either', async t => {
+  const world = watchedWorld({ identities: 20 })
+  const first = await world.open()
+  workDays({ ...world, ...first }, 20, 5)
+  for (let i = 0; i < 200; i++) first.act({ subject: { ...agent, id: `made-up-${i}` } })
+  await first.stop()
+  const second = await world.open()
+  t.after(() => second.stop())
+  assert.ok(second.detection.identities().length <= 20)
+  world.clock.time += hour
+  for (let i = 0; i < 60; i++) second.act()
+  assert.match(words(await second.found('surge'))[0]!, /its busiest minute of late had 5/)
+})
+
+test('of what was kept, more than is remembered: who acted last stays', async t => {
+  const state = new MemoryState()
+  const many = watchedWorld({ identities: 50 }, state)
+  const before = await many.open()
+  for (let i = 0; i < 40; i++) {
+    many.clock.time += minute
+    before.act({ subject: { ...agent, id: `agent-${i}` } })
+  }
+  await before.stop()
+  const few = watchedWorld({ identities: 10 }, state)
+  const after = await few.open()
+  t.after(() => after.stop())
+  const ids = after.detection.identities().map(({ id }) => id)
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 10 }, (_, i) => `agent-${30 + i}`),
+  )
+})
+
+test('P12: restrictions that are over are kept up to a number, and one in force is never forgotten', async t => {
+  const { restrictions, clock, act } = await running(t)
+  const who = (id: string) => ({ issuer: agent.issuer, id })
+  await restrictions.impose({ kind: 'suspend', who: who(agent.id), reason: 'x' })
+  for (let i = 0; i < 10_050; i++) {
+    clock.time += 1000
+    await restrictions.impose({ kind: 'ask', who: who(`a-${i % 50}`), reason: 'x', until: clock.time + 1 })
+    clock.time += 2
+  }
+  assert.ok(restrictions.list({ all: true }).length <= 10_000)
+  assert.equal(act().reason, 'identity-suspended')
+})
+
 test('switched off, nothing is looked for and a suspension still holds', async t => {
   const { act, found, restrictions } = await running(t, { enabled: false, surge: { ceiling: 1 } })
   for (let i = 0; i < 10; i++) act()

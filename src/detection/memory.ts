@@ -44,6 +44,8 @@ export class Memory {
   readonly #parts: MemoryParts
   /** Least recently active first. */
   readonly #watched = new Map<string, Watched>()
+  /** Of these, who has acted on one day only; in the same order. */
+  readonly #strangers = new Set<string>()
   readonly #hashes = new Map<string, number>()
   #salt = ''
   #saving = false
@@ -52,11 +54,15 @@ export class Memory {
     this.#parts = parts
   }
 
-  /** Reads what was kept, a page at a time. Identities that act meanwhile are taken up where they were. */
+  /**
+   * Reads what was kept, a page at a time. Identities that act meanwhile are taken up where they were. Of more than are
+   * remembered those that acted longest ago are forgotten.
+   */
   async load(): Promise<void> {
     const { state, clock, streakMs } = this.#parts
     this.#salt = await this.#readSalt()
     const now = clock.now()
+    const lasts = new Map<string, number>()
     for (let after: string | undefined; ; ) {
       const page = await state.list<LearnedState>(space, {
         prefix: 'i:',
@@ -68,21 +74,40 @@ export class Memory {
         // While the gateway was down nobody was silent.
         learned.last = Math.max(learned.last, now)
         const name = keyOfFacts(value.subject)
-        this.#watched.delete(name)
+        lasts.set(name, this.#watched.has(name) ? now : value.last)
         this.#watched.set(name, fresh({ key, learned, version }, now))
+        if (learned.days > 1) this.#strangers.delete(name)
+        else this.#strangers.add(name)
       }
-      if (page.length < pageSize) return
+      if (page.length < pageSize) break
       after = page.at(-1)!.key
+    }
+    this.#order(name => lasts.get(name) ?? now)
+    while (this.#watched.size > this.#parts.identities) this.#evict()
+  }
+
+  #order(last: (name: string) => number): void {
+    const sorted = [...this.#watched].toSorted(([a], [b]) => last(a) - last(b))
+    const strangers = new Set(this.#strangers)
+    this.#watched.clear()
+    this.#strangers.clear()
+    for (const [name, each] of sorted) {
+      this.#watched.set(name, each)
+      if (strangers.has(name)) this.#strangers.add(name)
     }
   }
 
-  /** The identity, made if need be. The one that acted longest ago makes room. */
+  /**
+   * The identity, made if need be. The one that acted longest ago makes room: of those that acted on one day only while
+   * they are more than a tenth, so that whoever makes up identities does not have what is usual for others forgotten.
+   */
   of(subject: Subject, now: number): Watched {
     const name = subjectKey(subject)
     const known = this.#watched.get(name)
     if (known !== undefined) {
       this.#watched.delete(name)
       this.#watched.set(name, known)
+      if (this.#strangers.delete(name) && known.learned.days <= 1) this.#strangers.add(name)
       return known
     }
     if (this.#watched.size >= this.#parts.identities) this.#evict()
@@ -90,6 +115,7 @@ export class Memory {
     const learned = new Learned(subjectFacts(subject), { now, place: place(now), streakMs })
     const made = fresh({ key: storedKey(name), learned, version: 0 }, 0)
     this.#watched.set(name, made)
+    this.#strangers.add(name)
     return made
   }
 
@@ -145,10 +171,12 @@ export class Memory {
 
   /** Returns how many operations it knew. */
   #evict(): number {
-    const oldest = this.#watched.entries().next().value
-    if (oldest === undefined) return Infinity
-    const [name, { key, learned }] = oldest
+    const isMany = this.#strangers.size > this.#parts.identities / 10
+    const name = (isMany ? this.#strangers : this.#watched).keys().next().value
+    if (name === undefined) return Infinity
+    const { key, learned } = this.#watched.get(name)!
     this.#watched.delete(name)
+    this.#strangers.delete(name)
     void this.#parts.state.delete(space, key).catch(() => undefined)
     return learned.operations.size
   }

@@ -24,6 +24,8 @@ import type { StateStore } from '../storage/storage.ts'
 const space = 'restrictions'
 /** How long one that is over is kept. */
 const keptMs = 30 * 86_400_000
+/** In memory: of more, those that are over and oldest make room. */
+const mostKept = 10_000
 const retryMs = 2000
 
 /** Whom it is about. Without `on_behalf_of`: whoever the identity acts for, and whoever acts for it. */
@@ -127,11 +129,12 @@ export class Restrictions {
    * identity is not imposed again.
    */
   impose(imposed: Imposed, sparing?: string): Promise<Restriction> {
-    const same = [...this.#byId.values()].find(
-      each => each.kind === imposed.kind && sameWho(each.who, imposed.who) && this.isInForce(each),
+    const same = this.#heldBy(imposed.who).find(
+      each => each.kind === imposed.kind && sameWho(each.who, imposed.who),
     )
     if (same !== undefined && (same.until ?? Infinity) >= (imposed.until ?? Infinity))
       return Promise.resolve(same)
+    this.#makeRoom()
     const now = this.#parts.clock.now()
     const restriction: Restriction = { ...imposed, id: newId('r', now), since: now }
     this.#remember(restriction)
@@ -208,6 +211,24 @@ export class Restrictions {
 
   async #keepOwed(): Promise<void> {
     for (const each of this.#owed.values()) await this.#store(each).catch(() => undefined)
+  }
+
+  #heldBy(who: Restricted): Restriction[] {
+    const held = keysOf(who).flatMap(key => [...(this.#inForce.get(key) ?? [])])
+    for (const each of held) if (!this.isInForce(each)) this.#forget(each)
+    return held.filter(each => this.isInForce(each))
+  }
+
+  /** One that is in force, or still owed to the store, is never forgotten. */
+  #makeRoom(): void {
+    if (this.#byId.size < mostKept) return
+    for (const [id, each] of this.#byId) {
+      if (this.isInForce(each) || this.#owed.has(id)) continue
+      this.#forget(each)
+      this.#byId.delete(id)
+      void this.#records.delete(id).catch(() => undefined)
+      return
+    }
   }
 
   #remember(restriction: Restriction): void {
