@@ -1,4 +1,4 @@
-/** The Terraform of this folder holds what install sends. Terraform itself is not run: it is not to be had here. */
+/** The Terraform of this folder holds what install sends. Terraform itself was run by hand: the README says with what. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -42,6 +42,16 @@ test('only arguments that the provider documents are used', async () => {
       assert.deepEqual(unknown, [], type)
     }
   }
+})
+
+test('a schema processor has one block of mappers, since the provider drops all further ones', async () => {
+  const text = await readFile(file, 'utf8')
+  const blocks = [...text.matchAll(/"mappers":/g)].length
+  const single = JSON.parse(text, (name, value: unknown) =>
+    name === 'mappers' ? (value as unknown[]).length : value,
+  ) as unknown
+  assert.equal([...JSON.stringify(single).matchAll(/"mappers":1[,}]/g)].length, blocks)
+  assert.ok(blocks > 0)
 })
 
 test('what Terraform would take as its own template is escaped', () => {

@@ -48,7 +48,11 @@ function resourceOf({ kind, body }: Definition): { readonly type: string; readon
   const json = () => literal(JSON.stringify(body))
   switch (kind) {
     case 'dashboard':
-      return { type: 'datadog_dashboard_json', body: { dashboard: json() } }
+      return {
+        type: 'datadog_dashboard_json',
+        // Said, since the provider takes what the API answers for a change where it was left out.
+        body: { dashboard: literal(JSON.stringify({ ...body, notify_list: [] })) },
+      }
     case 'monitor':
       return { type: 'datadog_monitor_json', body: { monitor: json() } }
     case 'security-rule':
@@ -108,11 +112,21 @@ function processorOf({ type, ...rest }: Json): Json {
   if (block === undefined) throw new TypeError(`no block for ${String(type)}`)
   if (type === 'pipeline') return { [block]: pipelineOf(rest) }
   if (type !== 'schema-processor') return { [block]: rest }
-  return { [block]: { ...rest, mappers: (rest['mappers'] as Json[]).map(mapperOf) } }
+  return { [block]: { ...rest, mappers: mappersOf(rest['mappers'] as Json[]) } }
 }
 
-function mapperOf({ type, ...rest }: Json): Json {
-  return { [String(type).replaceAll('-', '_')]: rest }
+const mapperBlocks = ['schema_remapper', 'schema_category_mapper'] as const
+
+/** The provider takes one block of mappers with a list of each kind, and drops all further blocks without a word. */
+function mappersOf(mappers: readonly Json[]): Json[] {
+  const ofKind = (block: string) =>
+    mappers.flatMap(({ type, ...rest }) => (blockOf(type) === block ? [rest] : []))
+  const lists = mapperBlocks.map(block => [block, ofKind(block)] as const)
+  return [Object.fromEntries(lists.filter(([, list]) => list.length > 0))]
+}
+
+function blockOf(type: unknown): string {
+  return String(type).replaceAll('-', '_')
 }
 
 /** The body that install sends, of a resource of this file. */
@@ -123,6 +137,10 @@ export function bodyOf(type: string, resource: Json): Json {
   }
   const plain = JSON.parse(unliteral(JSON.stringify(resource))) as Json
   switch (type) {
+    case 'datadog_dashboard_json': {
+      const { notify_list: _, ...rest } = whole()
+      return rest
+    }
     case 'datadog_logs_metric': {
       const { name, ...attributes } = plain
       return { data: { type: 'logs_metrics', id: name, attributes } }
@@ -155,10 +173,10 @@ function pipelineBody({ processor, ...rest }: Json): Json {
     const type = Object.keys(blocks).find(key => blocks[key] === block)!
     if (block === 'pipeline') return { type, ...pipelineBody(body) }
     if (block !== 'schema_processor') return { type, ...body }
-    const mappers = (body['mappers'] as Json[]).map(mapper => {
-      const [[name, of]] = Object.entries(mapper) as [[string, Json]]
-      return { type: name.replaceAll('_', '-'), ...of }
-    })
+    const [lists] = body['mappers'] as [Readonly<Record<string, Json[]>>]
+    const mappers = Object.entries(lists).flatMap(([name, list]) =>
+      list.map(mapper => ({ type: name.replaceAll('_', '-'), ...mapper })),
+    )
     return { type, ...body, mappers }
   }
   return { ...rest, processors: (processor as Json[]).map(back) }

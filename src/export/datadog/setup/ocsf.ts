@@ -133,7 +133,9 @@ function pipelineOf({ uid, name, query, activities, targets }: OcsfClass): Json 
           class_name: name,
           profiles: ['datetime'],
         },
+        // In this order, which is the one that Terraform's provider keeps to; mappers have targets of their own.
         mappers: [
+          ...Object.entries({ ...shared, ...targets }).map(([target, sources]) => remapper(target, sources)),
           categories('activity', activities, { id: 99, name: 'Other' }),
           categories('status', [
             [1, 'Success', is(outcome, 'success')],
@@ -144,7 +146,6 @@ function pipelineOf({ uid, name, query, activities, targets }: OcsfClass): Json 
             [3, 'Medium', is(sensitivity, 'high', 'critical')],
             [1, 'Informational', existing(outcome)],
           ]),
-          ...Object.entries({ ...shared, ...targets }).map(([target, sources]) => remapper(target, sources)),
         ],
       },
     ],
