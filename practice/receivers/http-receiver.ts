@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export interface Received {
+  readonly method: string
   readonly path: string
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
@@ -35,7 +36,8 @@ export async function startHttpReceiver(take: (received: Received) => ReceiverAn
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     calls++
-    const received = { path: request.url ?? '/', headers: request.headers, body: Buffer.concat(chunks) }
+    const { method = '', url: path = '/', headers } = request
+    const received = { method, path, headers, body: Buffer.concat(chunks) }
     const failed = failure(receiver.fault)
     if (failed === 'silent') return
     let answer: ReceiverAnswer

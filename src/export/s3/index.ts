@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { AwsV4Signer } from 'aws4fetch'
 import { lineOf, stubLine } from '../file/ndjson.ts'
-import { type HttpEnd, openHttp, type SecretValue } from '../http.ts'
+import { type HttpEnd, openHttp, type SecretValue, type Unanswered } from '../http.ts'
 import type { LogRecord } from '../record.ts'
 import type { SendResult, Sink } from '../sink.ts'
 import { contentOf, type ObjectFormat, objectsOf, type StoredObject } from './object.ts'
@@ -97,8 +97,23 @@ async function put(
     signal,
   )
   if (!('result' in answer) || answer.status === 412) return { result: 'accepted' }
-  const { status, ...result } = answer
-  // 409: another write of this very object is under way (S3's conditional writes). 400 is about the call, not a record.
-  if (status === 409) return { result: 'retry', detail: result.detail }
-  return result
+  return meaningOf(answer)
+}
+
+/** Codes of 400 that speak of the call on its way, and not of what is asked. */
+const passing = new Set(['RequestTimeout', 'IncompleteBody', 'BadDigest', 'XAmzContentSHA256Mismatch'])
+
+/**
+ * Of the answer only the code is told: what else a store says of a signature may hold a session token. A 400 with a
+ * code is about the call and never about a record, so that nothing is halved for it; 409: another write of this very
+ * object is under way (conditional writes).
+ */
+function meaningOf({ status, ...unanswered }: Unanswered): SendResult {
+  if (status === undefined) return unanswered
+  const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(unanswered.detail)?.[1]
+  const detail = code === undefined ? String(status) : `${status} ${code}`
+  if (status === 409 || passing.has(code ?? '')) return { result: 'retry', detail }
+  if (code === 'EntityTooLarge') return { result: 'too-large', detail }
+  if (status === 501 || (status === 400 && code !== undefined)) return { result: 'refused', detail }
+  return { ...unanswered, detail }
 }

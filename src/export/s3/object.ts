@@ -1,7 +1,8 @@
 /** What goes into one object, and under which name. */
+import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { ColumnSource } from 'hyparquet-writer'
+import type { ColumnSource, SchemaElement } from 'hyparquet-writer'
 import type { Entry } from '../../audit/events.ts'
 import type { SinkEvent } from '../sink.ts'
 
@@ -18,7 +19,8 @@ export interface StoredObject {
 
 /**
  * Divides a batch by the hour its entries were written in, so that a query over a partition sees all of it, and names
- * each object by the range of the log that it holds: the same entries have the same name, whoever sends them again.
+ * each object by the range of the log that it holds and by what they are: the same entries have the same name, whoever
+ * sends them again, and another log's never have.
  * A stub has a name of its own, since the entry may still come.
  */
 export function objectsOf(batch: readonly SinkEvent[], format: ObjectFormat): StoredObject[] {
@@ -33,7 +35,7 @@ export function objectsOf(batch: readonly SinkEvent[], format: ObjectFormat): St
   return groups.map(events => {
     const [first, last] = [events[0]!.record, events.at(-1)!.record]
     const [date, hour] = hourOf(events[0]!).split('T')
-    const range = `${padded(first.index)}-${padded(last.index)}`
+    const range = `${padded(first.index)}-${padded(last.index)}-${hashOf(events)}`
     // A stub is a line of JSON whatever the format: it has none of the columns.
     const stub = isStub(events[0]!)
     const end = stub ? 'stub.ndjson.gz' : format === 'parquet' ? 'parquet' : 'ndjson.gz'
@@ -51,8 +53,12 @@ export async function contentOf({ events, key }: StoredObject): Promise<Buffer> 
     return await compress(Buffer.concat(lines), { level: 6 })
   }
   // Loaded when it is needed: most gateways write no Parquet.
-  const { parquetWriteBuffer } = await import('hyparquet-writer')
-  return Buffer.from(parquetWriteBuffer({ columnData: columnsOf(events) }))
+  const { parquetWriteBuffer, schemaFromColumnData } = await import('hyparquet-writer')
+  const columnData = columnsOf(events)
+  const schema = schemaFromColumnData({ columnData, schemaOverrides: { time: microseconds } })
+  return Buffer.from(
+    parquetWriteBuffer({ columnData: columnData.map(({ name, data }) => ({ name, data })), schema }),
+  )
 }
 
 const newline = Buffer.from('\n')
@@ -76,6 +82,13 @@ function hourOf({ record }: SinkEvent): string {
 /** Names sort as numbers do. */
 function padded(index: number): string {
   return String(index).padStart(16, '0')
+}
+
+/** Tells apart what has the same numbers: a log begun anew under its name, or two whose names look alike in a path. */
+function hashOf(events: readonly SinkEvent[]): string {
+  const hash = createHash('sha256')
+  for (const { record } of events) hash.update(record.origin).update(record.leafHash)
+  return hash.digest('hex').slice(0, 16)
 }
 
 function safe(origin: string): string {
@@ -129,7 +142,7 @@ function columnsOf(events: readonly SinkEvent[]): ColumnSource[] {
       data: rows.map(({ event }) => BigInt(event.record.index)),
       nullable: false,
     },
-    { name: 'time', type: 'TIMESTAMP', data: column(entry => entry.time, dateOf), nullable: true },
+    { name: 'time', data: column(entry => entry.time, microsOf) },
     ...Object.entries(texts).map(([name, read]) => ({
       name,
       type: 'STRING' as const,
@@ -159,7 +172,18 @@ function integerOf(value: unknown): bigint | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : undefined
 }
 
-function dateOf(value: unknown): Date | undefined {
-  const date = new Date(String(value))
-  return Number.isNaN(date.getTime()) ? undefined : date
+/** The writer's own type for times has milliseconds. */
+const microseconds: SchemaElement = {
+  name: 'time',
+  type: 'INT64',
+  converted_type: 'TIMESTAMP_MICROS',
+  logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MICROS' },
+  repetition_type: 'OPTIONAL',
+}
+
+/** Microseconds since the epoch; undefined for what is no time. */
+function microsOf(value: unknown): bigint | undefined {
+  const [, start, fraction = ''] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{1,6})Z$/.exec(String(value)) ?? []
+  const ms = Date.parse(`${start}Z`)
+  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1000n + BigInt(fraction.padEnd(6, '0'))
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { test } from 'node:test'
+import { Webhook } from 'standardwebhooks'
 import { testSink } from '../contract.ts'
 import type { LogRecord } from '../record.ts'
 import type { Sink } from '../sink.ts'
@@ -66,6 +67,27 @@ test('a delivery is signed as Standard Webhooks say, and carries the exact bytes
     assert.equal(second!.headers['webhook-id'], id, 'a repeated delivery has the same id')
     assert.ok(records.every(({ bytes }) => body.includes(bytes)))
     assert.equal((JSON.parse(body.toString()) as Body).type, 'sallyport.entries')
+  } finally {
+    await sink.close()
+    await far.close()
+  }
+})
+
+test("the specification's own library takes a delivery as it came, and not a changed one", async () => {
+  const far = await startHttpFarEnd(() => 0)
+  const sink = open(far.url)
+  try {
+    const batch = batchOf(sink, [recordOf({ kind: 'heartbeat', text: 'ünï 🛡' }, 4)])
+    assert.deepEqual(await sink.send(batch, new AbortController().signal), { result: 'accepted' })
+    const [{ body, headers } = assert.fail('nothing came')] = far.taken
+    const receiver = new Webhook(secret)
+    const told = headers as Record<string, string>
+    assert.deepEqual(receiver.verify(body, told), JSON.parse(body.toString()))
+    const changed = body.toString().replace('heartbeat', 'heartbeet')
+    assert.throws(() => receiver.verify(changed, told), /signature/i)
+    assert.throws(() => receiver.verify(body, { ...told, 'webhook-id': 'msg_other' }), /signature/i)
+    const late = { ...told, 'webhook-timestamp': String(Number(told['webhook-timestamp']) - 3600) }
+    assert.throws(() => receiver.verify(body, late), /timestamp/i)
   } finally {
     await sink.close()
     await far.close()
