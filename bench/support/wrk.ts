@@ -11,6 +11,8 @@ export interface Load {
   readonly connections: number
   readonly seconds: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent with POST; absent: GET. */
+  readonly body?: string
 }
 
 export interface LoadResult {
@@ -32,11 +34,12 @@ end
 
 /** Loads an address from one core. Throws when any answer was not 2xx or 3xx, or was cut. */
 export async function load(
-  { url, connections, seconds, headers = {} }: Load,
+  { url, connections, seconds, headers = {}, body }: Load,
   on: { readonly core: number; readonly directory: string },
 ): Promise<LoadResult> {
   const script = join(on.directory, 'report.lua')
-  await writeFile(script, report)
+  const post = body === undefined ? '' : `wrk.method = 'POST'\nwrk.body = [==[${body}]==]\n`
+  await writeFile(script, post + report)
   const given = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const wrk = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, ...given, url]
   const { stdout } = await run('taskset', ['-c', String(on.core), ...wrk])
