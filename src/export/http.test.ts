@@ -103,3 +103,24 @@ test('P7: a secret that can not be read waits for a person', async () => {
   })
   assert.deepEqual(sent, { result: 'refused', detail: 'the secret can not be read' })
 })
+
+test('P4: no credential is in a detail: not one that is cut by its end, nor what a header made of it', async () => {
+  const cut = await post(response => response.writeHead(403).end(`${'x'.repeat(295)}${secret} and more`))
+  assert.ok('detail' in cut)
+  assert.doesNotMatch(cut.detail, /a-ver/)
+  server!.close()
+  const key = 'user:another-secret'
+  const basic = `Basic ${Buffer.from(key).toString('base64')}`
+  server = createServer((request, response) =>
+    response.writeHead(400).end(`bad header "${request.headers.authorization}" of ${key}`),
+  )
+  await new Promise<void>(resolve => server!.listen(0, '127.0.0.1', resolve))
+  await end!.close()
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  end = openHttp({ url, timeoutMs: 2000, secret: () => key })
+  const { signal } = new AbortController()
+  assert.deepEqual(await end.post(Buffer.from('[]'), signal, () => ({ authorization: basic })), {
+    result: 'rejected',
+    detail: '400 bad header "[secret]" of [secret]',
+  })
+})

@@ -79,8 +79,7 @@ export function openHttp(options: HttpOptions): HttpEnd {
         await response.body.dump({ limit: 65_536 }).catch(() => undefined)
         return { status, body: Buffer.alloc(0) }
       }
-      const start = await readStart(response.body).catch(() => '')
-      const text = secret === '' ? start : start.replaceAll(secret, '[secret]')
+      const text = await readStart(response.body, credentialsIn(headers, secret)).catch(() => '')
       const detail = text === '' ? String(status) : `${status} ${text}`
       return { ...classify(status, detail, retryAfter(response.headers, Date.now())), status }
     } catch (error) {
@@ -154,17 +153,37 @@ export function retryAfter(
   return undefined
 }
 
-/** The start of an error's body, on one line, without control characters. */
-async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
+/** Headers of ours that say nothing worth hiding. */
+const plainHeaders = new Set(['content-type', 'content-encoding', 'user-agent', 'x-amz-content-sha256'])
+
+/** Texts by which an answer could give away what we called with: the secret, and what headers made of it. */
+function credentialsIn(headers: NonNullable<Headers>, secret: string): string[] {
+  const sent = Object.entries(headers).flatMap(([name, value]) =>
+    plainHeaders.has(name.toLowerCase()) ? [] : [value, ...value.split(/[ ,]+/)],
+  )
+  // Longest first: a part of one that was replaced would leave the rest of it.
+  return [secret, ...sent].filter(each => each.length >= 8).toSorted((a, b) => b.length - a.length)
+}
+
+/**
+ * The start of an error's body, on one line, without control characters and without credentials. So much more is read
+ * than is shown that none is cut in the middle, where it would not be found.
+ */
+async function readStart(body: AsyncIterable<Buffer>, credentials: readonly string[]): Promise<string> {
   const chunks: Buffer[] = []
+  const enough = detailBytes + Buffer.byteLength(credentials[0] ?? '')
   let length = 0
   for await (const chunk of body) {
     chunks.push(chunk)
     length += chunk.length
-    if (length >= detailBytes) break
+    if (length >= enough) break
   }
-  const text = Buffer.concat(chunks).toString('utf8').slice(0, detailBytes)
-  return text.replaceAll(/[\s\p{C}]+/gu, ' ').trim()
+  let text = Buffer.concat(chunks).toString('utf8').slice(0, enough)
+  for (const each of credentials) text = text.replaceAll(each, '[secret]')
+  return text
+    .replaceAll(/[\s\p{C}]+/gu, ' ')
+    .slice(0, detailBytes)
+    .trim()
 }
 
 function faultOf(error: unknown, timeoutMs: number): string {

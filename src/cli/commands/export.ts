@@ -46,14 +46,23 @@ function comparedText(compared: SinkStatus['compared']): string {
   return `${equal === true ? 'equal' : paint('red', 'not equal')} (${relativeTime(at)})`
 }
 
+interface DeadLetterPage {
+  readonly letters: readonly object[]
+  readonly next?: string
+}
+
+/** All of them, a page at a time, so that ten thousand are no more in memory than a hundred. */
 async function deadLetters(sink: string, _: unknown, command: Command): Promise<void> {
-  const options = globals(command)
   const path = `/export/${encodeURIComponent(sink)}/dead-letters`
-  const { letters } = await (await connect(options)).call<{ letters: { index: number; reason?: string }[] }>(
-    path,
-  )
-  if (letters.length === 0) hint('no dead letters')
-  for (const letter of letters) printJson(letter)
+  const api = await connect(globals(command))
+  let after: string | undefined
+  do {
+    const query = after === undefined ? '' : `?after=${encodeURIComponent(after)}`
+    const { letters, next } = await api.call<DeadLetterPage>(`${path}${query}`)
+    if (letters.length === 0 && after === undefined) hint('no dead letters')
+    for (const letter of letters) printJson(letter)
+    after = next
+  } while (after !== undefined)
 }
 
 async function deadLetter(this: Command, sink: string, index: string): Promise<void> {
