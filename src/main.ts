@@ -194,7 +194,7 @@ async function openServices(loaded: LoadedConfig, options: Opened): Promise<Part
   undo.defer(() => sessions.closeAll('shutdown'))
   const budgets = await openBudgets(storage, undo)
   const consent = await openConsent(loaded, { storage, audit, directory }, undo)
-  const watching = await openDetection({ config, storage, audit, clock: systemClock, registry, logger, undo })
+  const watching = await openDetection({ ...log, config, directory, clock: systemClock, logger, undo })
   const { state } = storage
   const spent = new SpentAssertions(storage.state, systemClock)
   const tokens = new GatewayTokens({ state, config: config.identity.tokens, clock: systemClock })

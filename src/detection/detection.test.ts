@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MemoryState } from '../storage/memory/memory-state.ts'
+import { OwedFile } from './owed-file.ts'
+import { Restrictions } from './restrictions.ts'
 import { watchedWorld, agent, person, monday, sessionOf } from './testing/watched-world.ts'
 
 const minute = 60_000
@@ -314,6 +319,7 @@ test('P6: a suspension that the store can not take holds all the same', async t 
 /** A store that takes and gives nothing while it is broken. */
 class BrokenState extends MemoryState {
   broken = false
+  brokenWrites = false
 
   override async list<T>(space: string, of: Parameters<MemoryState['list']>[1]) {
     if (this.broken) throw new Error('broken')
@@ -321,7 +327,7 @@ class BrokenState extends MemoryState {
   }
 
   override async put<T>(space: string, key: string, ...change: [value: T, expected: number]) {
-    if (this.broken) throw new Error('broken')
+    if (this.broken || this.brokenWrites) throw new Error('broken')
     return await super.put(space, key, ...change)
   }
 }
@@ -341,6 +347,37 @@ test('P6: a restriction that the store could not take is stored at the stop, and
   t.after(() => second.stop())
   assert.equal(second.act().reason, 'identity-suspended')
   assert.equal(world.notes.filter(({ kind }) => kind === 'identity.suspended').length, 1)
+})
+
+test('P6: a restriction that the store could not take survives a crash, and what is kept of it is kept no longer', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'sallyport-owed-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const path = join(directory, 'owed.json')
+  const state = new BrokenState()
+  const notes: string[] = []
+  const audit = { note: (kind: string) => Promise.resolve({ index: notes.push(kind), id: '' }) }
+  const clock = { now: () => monday }
+  const start = async () => {
+    const restrictions = new Restrictions({ state, audit, clock, owed: new OwedFile(path) })
+    await restrictions.start()
+    return restrictions
+  }
+  const first = await start()
+  state.brokenWrites = true
+  const { issuer, id } = agent
+  await assert.rejects(first.impose({ kind: 'suspend', who: { issuer, id }, reason: 'x' }))
+  // The process ends here: nothing is stopped in good order.
+  const second = await start()
+  assert.equal(second.suspension(agent)?.reason, 'x', 'the store still takes nothing')
+  state.brokenWrites = false
+  await second.stop()
+  await assert.rejects(stat(path), { code: 'ENOENT' })
+  const third = await start()
+  assert.equal(third.suspension(agent)?.reason, 'x')
+  assert.deepEqual(notes, ['identity.suspended'])
+  await first.stop()
+  await writeFile(path, '[{"id"')
+  await assert.rejects(start(), SyntaxError, 'who is suspended is not known: no start')
 })
 
 test('a store that gives nothing at the start is told of and asked again; until then ceilings hold', async t => {

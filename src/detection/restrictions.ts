@@ -20,6 +20,7 @@ import {
   subjectFacts,
 } from '../model/subject.ts'
 import type { StateStore } from '../storage/storage.ts'
+import type { OwedFile } from './owed-file.ts'
 
 const space = 'restrictions'
 /** How long one that is over is kept. */
@@ -56,6 +57,8 @@ export interface RestrictionsParts {
   readonly audit: Pick<Audit, 'note'>
   readonly clock: Clock
   readonly logger?: Pick<Logger, 'error'>
+  /** Where what the store can't take is kept meanwhile. Absent: a crash loses it. */
+  readonly owed?: OwedFile
 }
 
 export class Restrictions {
@@ -85,9 +88,16 @@ export class Restrictions {
         await this.#records.delete(each.id)
       else this.#remember(each)
     }
+    for (const each of (await this.#parts.owed?.read()) ?? []) {
+      if (this.#byId.has(each.id)) continue
+      this.#remember(each)
+      this.#owed.set(each.id, each)
+    }
+    await this.#keepOwed()
+    if (this.#owed.size > 0) this.#keepLater()
   }
 
-  /** What the store could not take so far is offered once more; what it does not take then ends with the process. */
+  /** What the store could not take so far is offered once more; what it does not take then stays in the file. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer)
     this.#stopped = true
@@ -179,7 +189,9 @@ export class Restrictions {
     try {
       return await this.#store(restriction)
     } catch (error) {
-      this.#parts.logger?.error('a restriction holds, and would be lost by a restart: it can not be stored', {
+      const isKept = await this.#writeOwed()
+      const fate = isKept ? 'is kept in a file' : 'would be lost by a restart'
+      this.#parts.logger?.error(`a restriction holds, and ${fate}: it can not be stored`, {
         restriction: restriction.id,
         kind: restriction.kind,
         identity: restriction.who.id,
@@ -211,6 +223,17 @@ export class Restrictions {
 
   async #keepOwed(): Promise<void> {
     for (const each of this.#owed.values()) await this.#store(each).catch(() => undefined)
+    await this.#writeOwed()
+  }
+
+  /** False where there is no file that takes it. */
+  async #writeOwed(): Promise<boolean> {
+    const { owed } = this.#parts
+    if (owed === undefined) return false
+    return await owed.write([...this.#owed.values()]).then(
+      () => true,
+      () => false,
+    )
   }
 
   #heldBy(who: Restricted): Restriction[] {

@@ -1,14 +1,18 @@
+import { join } from 'node:path'
 import { Counter, type Registry } from 'prom-client'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { Detection } from '../detection/detection.ts'
+import { OwedFile } from '../detection/owed-file.ts'
 import { Restrictions } from '../detection/restrictions.ts'
 import type { Logger } from '../log.ts'
 import type { Storage } from '../storage/storage.ts'
 
 export interface WatchingParts {
   readonly config: Config
+  /** Of the gateway's data. */
+  readonly directory: string
   readonly storage: Storage
   readonly audit: Audit
   readonly clock: Clock
@@ -19,9 +23,10 @@ export interface WatchingParts {
 
 /** What watches identities and holds them back. Restrictions that were in force are so when it resolves. */
 export async function openDetection(parts: WatchingParts) {
-  const { config, storage, audit, clock, registry, logger, undo } = parts
+  const { config, directory, storage, audit, clock, registry, logger, undo } = parts
   const { state } = storage
-  const restrictions = new Restrictions({ state, audit, clock, logger })
+  const owed = new OwedFile(join(directory, 'restrictions.owed.json'))
+  const restrictions = new Restrictions({ state, audit, clock, logger, owed })
   await restrictions.start()
   undo.defer(() => restrictions.stop())
   const detection = new Detection({ config: config.detection, state, audit, clock, restrictions, logger })
