@@ -80,11 +80,13 @@ export interface PracticeOptions {
   readonly now?: () => number
   /** An empty organisation that asks for no credentials and in which objects can be planted: see planting.ts. */
   readonly sandbox?: boolean
+  /** A limit of calls a minute for the whole organisation, beyond which it answers 429; without it, one that is only told. */
+  readonly callsPerMinute?: number
 }
 
 /** Starts on loopback. */
 export async function startPracticeDatadog(options: PracticeOptions = {}): Promise<PracticeDatadog> {
-  const practice = new Practice(options.now ?? Date.now, options.sandbox === true)
+  const practice = new Practice(options.now ?? Date.now, options)
   const server = createServer((request, response) => void practice.handle(request, response))
   const url = await listen(server, options.port ?? 0)
   return {
@@ -111,11 +113,14 @@ class Practice {
   #fault: PracticeFault | undefined
   #faultsLeft = 0
   #served = 0
+  readonly #callsPerMinute: number | undefined
+  #window = 0
 
   readonly #isSandbox: boolean
 
-  constructor(now: () => number, sandbox: boolean) {
+  constructor(now: () => number, { sandbox = false, callsPerMinute }: PracticeOptions) {
     this.#isSandbox = sandbox
+    this.#callsPerMinute = callsPerMinute
     this.state = sandbox ? new PracticeState(now) : seededState(now)
     this.intake = new LogsIntake({ has: key => isApiKey(this.state, key) }, now)
   }
@@ -167,15 +172,18 @@ class Practice {
     const refused = this.#isSandbox
       ? undefined
       : mayCall(this.state, kind, { headers: request.headers, query: url.searchParams })
+    const limited = kind === 'none' ? undefined : this.#limited()
     const answer =
       fault?.kind === 'status'
         ? { status: fault.status, body: { errors: ['Practice fault'] } }
         : refused !== undefined
           ? { status: refused, body: { errors: [refused === 401 ? 'Unauthorized' : 'Forbidden'] } }
-          : this.#perform(name, body, {
-              params: match?.params ?? legacy?.params ?? {},
-              query: url.searchParams,
-            })
+          : limited === true
+            ? { status: 429, body: { errors: ['Rate limited'] } }
+            : this.#perform(name, body, {
+                params: match?.params ?? legacy?.params ?? {},
+                query: url.searchParams,
+              })
     const headers = { ...this.#rateHeaders(kind), ...(fault?.kind === 'status' ? fault.headers : {}) }
     if (fault?.kind === 'reset') {
       const half = JSON.stringify(answer.body ?? {}).slice(0, -1)
@@ -230,13 +238,22 @@ class Practice {
     return this.#fault
   }
 
+  /** Counts a call. True: it is one too many of this minute. */
+  #limited(): boolean {
+    const window = Math.floor(this.state.now() / 60_000)
+    if (window !== this.#window) this.#served = 0
+    this.#window = window
+    return this.#callsPerMinute !== undefined && ++this.#served > this.#callsPerMinute
+  }
+
   #rateHeaders(kind: string): Record<string, string> {
     if (kind === 'none') return {}
+    const limit = this.#callsPerMinute ?? 1000
     return {
-      'x-ratelimit-limit': '1000',
+      'x-ratelimit-limit': String(limit),
       'x-ratelimit-period': '60',
-      'x-ratelimit-remaining': String(999 - (this.#served++ % 1000)),
-      'x-ratelimit-reset': '30',
+      'x-ratelimit-remaining': String(Math.max(0, limit - this.#served)),
+      'x-ratelimit-reset': String(60 - Math.floor((this.state.now() % 60_000) / 1000)),
       'x-ratelimit-name': 'practice_api',
     }
   }

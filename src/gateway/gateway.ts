@@ -8,6 +8,7 @@ import type { Connection } from '../model/connection.ts'
 import type { Action } from '../model/action.ts'
 import type { Decision, Obligations } from '../model/decision.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
+import type { FairShares } from '../policy/fair-shares.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Deferrals } from './deferrals.ts'
 import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
@@ -32,6 +33,8 @@ export interface Gateway {
   /** Told of every action that has ended. Absent where nobody watches. */
   readonly observers?: readonly Observer[]
   readonly approvals: ApprovalStep
+  /** Learns what answers tell of the targets' own limits. Absent where nobody shares them. */
+  readonly shares?: Pick<FairShares, 'learn'>
   /** Absent where nobody keeps calls: then a client sends the same request again. */
   readonly deferrals?: Deferrals
   /** Absent where nothing is kept for a later request. */

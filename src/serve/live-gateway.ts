@@ -58,6 +58,7 @@ import type { Budgets } from '../policy/budgets.ts'
 import { createAuthorizer } from '../policy/compiled-authorizer.ts'
 import { loadPolicy, type PolicyText } from '../policy/load-policy.ts'
 import type { Policy } from '../policy/policy.ts'
+import { FairShares } from '../policy/fair-shares.ts'
 import { RateLimiter } from '../policy/rate-limiter.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Recordings } from '../recording/recordings.ts'
@@ -127,6 +128,7 @@ export class LiveGateway implements Gateway {
   readonly credentials: CredentialVault
   readonly guards: readonly Guard[]
   readonly observers: readonly Observer[]
+  readonly shares: FairShares
   readonly approvals: ApprovalStep
   readonly deferrals: Deferrals
   readonly keeping: Keeping
@@ -167,9 +169,10 @@ export class LiveGateway implements Gateway {
     }
     const { detection, restrictions, sessions, clock } = parts
     const restricting = createRestrictionGuard<Session>({ restrictions, sessions, clock })
-    // Restrictions last: what an action brings about holds for it too.
-    this.guards = [detection, restricting]
-    this.observers = [{ ended: of => parts.budgets.settle(of) }, detection, restricting]
+    this.shares = new FairShares(clock)
+    // Restrictions behind detection: what an action brings about holds for it too. Shares last, for what is let through.
+    this.guards = [detection, restricting, this.shares]
+    this.observers = [{ ended: of => parts.budgets.settle(of) }, detection, restricting, this.shares]
     this.approvals = createApprovalStep({
       approvals: parts.approvals,
       audit: parts.audit,

@@ -47,6 +47,8 @@ export interface WorldOptions {
   readonly data?: string
   /** The clock of the practice Datadog, milliseconds since the epoch. */
   readonly now?: () => number
+  /** What the practice Datadog allows its one organisation. */
+  readonly callsPerMinute?: number
 }
 
 /** Rules of the default configuration: agents do what they like but delete monitors, and see no personal data. */
@@ -76,7 +78,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-e2e-'))
   const [identityProvider, datadog, intake] = await Promise.all([
     startPracticeIdentityProvider({ autoApprove: options.autoApprove ?? 'ana' }),
-    startPracticeDatadog(options.now === undefined ? {} : { now: options.now }),
+    startPracticeDatadog({
+      ...(options.now === undefined ? {} : { now: options.now }),
+      ...(options.callsPerMinute === undefined ? {} : { callsPerMinute: options.callsPerMinute }),
+    }),
     startPracticeIntake(),
   ])
   const configFile = join(directory, 'sallyport.yaml')

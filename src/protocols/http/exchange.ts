@@ -28,6 +28,7 @@ import { addressesOf, type ExchangeParts, metadataOf, outgoingHead } from './out
 import { previewAction } from './preview.ts'
 import { approvalStatus, denied, endsConnection, faulted, sendRefused } from './refusal.ts'
 import { HttpReply, MaskedHttpReply, type ReplyBody } from './reply.ts'
+import { hasOwnCredentials, toldQuota } from './told-quota.ts'
 import { Call, type CallRequest } from './upstream.ts'
 
 export class HttpExchange implements Exchange {
@@ -108,6 +109,7 @@ export class HttpExchange implements Exchange {
     this.#call = call
     await upstream.call(operation.upstream, request, { secrets: lease.secrets, call })
     if (call.status === 401) lease.refused?.()
+    this.#learnLimit(call)
     const addresses = addressesOf(this.#parts)
     return new HttpReply(call, {
       method: head.method,
@@ -115,6 +117,13 @@ export class HttpExchange implements Exchange {
       rewrite: url => rewriteLocation(url, addresses),
       masker: given => this.#ownMasks(given),
     })
+  }
+
+  #learnLimit(call: Call): void {
+    const { flavour, gateway, connection } = this.#parts
+    if (!flavour.settings.share_limits || hasOwnCredentials(connection)) return
+    const told = toldQuota(call.headers, Date.now())
+    if (told !== undefined) gateway.shares?.learn(this.action, { target: connection }, told)
   }
 
   async send(recorded: Recorded, seal: Seal): Promise<void> {

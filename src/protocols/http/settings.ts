@@ -100,6 +100,12 @@ export const commonSettings = {
   timeouts: timeouts.describe('How long to wait for the upstream'),
   limits: limits.describe('What a request may be'),
   headers: headers.describe('Which headers pass'),
+  share_limits: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Share the limit that the upstream tells in `X-RateLimit-*` fairly between identities, unless each has a credential of its own',
+    ),
   pool: z
     .strictObject({
       connections: z
