@@ -217,3 +217,65 @@ test('another command in the configuration is another process, and one per ident
     await client.close()
   }
 })
+
+test('a process that nobody uses is stopped, and one that is at work is not', async () => {
+  await using stage = await unrulyStage({}, { process: { idle: '1s' } })
+  await stage.world.configure({ policy: { rules: [{ name: 'all', effect: 'allow' }] } })
+  await stage.gateway.running.reload()
+  const busy = await modernClient(stage)
+  const working = Number(textOf(await busy.callTool({ name: 'read_pid', arguments: {} })))
+  const stop = new AbortController()
+  const silent = assert.rejects(busy.callTool({ name: 'be_silent', arguments: {} }, { signal: stop.signal }))
+  await stage.gateway.waitForEntries(
+    1,
+    ({ kind, operation }) => kind === 'action.intended' && operation === 'tools/call:be_silent',
+  )
+  const client = await modernClient({ url: stage.url, token: await stage.world.token('ana') })
+  const pid = async (): Promise<number> =>
+    Number(textOf(await client.callTool({ name: 'read_pid', arguments: {} })))
+  const before = await pid()
+  const [ended] = await stage.gateway.waitForEntries(1, ({ kind }) => kind === 'process.ended')
+  assert.equal(processOf(ended!).pid, before)
+  assert.equal(ended!['reason'], 'nobody used it')
+  assert.equal(ended!.outcome, 'success')
+  assert.equal(isAlive(before), false)
+  assert.equal(isAlive(working), true)
+  assert.notEqual(await pid(), before)
+  stop.abort()
+  await silent
+  await client.close()
+  await busy.close()
+})
+
+test('P6: a process that never begins costs the time that was set, and is started again with pauses', async () => {
+  const args = ['-e', 'process.stdin.resume()']
+  await using stage = await unrulyStage({}, { args, process: { start: '300ms' } })
+  const late = 'it did not finish the handshake in time'
+  for (let i = 0; i < 2; i++) await assert.rejects(legacyClient(stage), new RegExp(`took too long: ${late}`))
+  // The pause is short, and another start makes it longer.
+  await until('a refusal without a start', async () => {
+    const said = String(await legacyClient(stage).catch(String))
+    return new RegExp(`its start failed: ${late}; it is started again in \\d+ s`).test(said)
+  })
+  const ended = await stage.gateway.waitForEntries(2, ({ kind }) => kind === 'process.ended')
+  assert.deepEqual(
+    ended.map(({ reason, outcome }) => [reason, outcome]),
+    ended.map(() => [`its start failed: ${late}`, 'failure']),
+  )
+  for (const pid of pidsOf(ended)) assert.equal(isAlive(pid), false)
+})
+
+test('P6: a process that takes more memory than it may fails its call, and the next call has another', async () => {
+  await using stage = await unrulyStage({}, { process: { memory: '1GiB' } })
+  const client = await modernClient(stage)
+  const pid = async (): Promise<number> =>
+    Number(textOf(await client.callTool({ name: 'read_pid', arguments: {} })))
+  const before = await pid()
+  await assert.rejects(client.callTool({ name: 'grow', arguments: {} }), /the server’s process/)
+  const [ended] = await stage.gateway.waitForEntries(1, ({ kind }) => kind === 'process.ended')
+  assert.equal(processOf(ended!).pid, before)
+  assert.match(String(ended!['reason']), /^it ended (?:by|with status)/)
+  assert.equal(ended!.outcome, 'failure')
+  assert.notEqual(await pid(), before)
+  await client.close()
+})

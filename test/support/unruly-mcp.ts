@@ -59,6 +59,10 @@ const tools: Record<string, (id: unknown, params: Params) => void> = {
     }
     more()
   },
+  grow: () => {
+    const kept: Buffer[] = []
+    setInterval(() => kept.push(Buffer.alloc(64 * 1024 * 1024, 1)), 1)
+  },
   babble: id => {
     process.stdout.write('Loading...\n{"half": \n\n[1,2]\n')
     process.stderr.write(`the key is ${process.env['UNRULY_KEY']}\n`)

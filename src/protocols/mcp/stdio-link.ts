@@ -112,6 +112,15 @@ export class StdioTalk {
 
   /** Finds the era and does the handshake. Throws GatewayError, and the process is then of no use. */
   async begin(known: Era | 'auto', contact: Contact): Promise<void> {
+    try {
+      await this.#greet(known, contact)
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'upstream-timeout') throw error
+      throw new GatewayError('upstream-timeout', { detail: 'it did not finish the handshake in time' })
+    }
+  }
+
+  async #greet(known: Era | 'auto', contact: Contact): Promise<void> {
     const signal = AbortSignal.timeout(this.#limits.startMs)
     const call: LinkCall = { ...contact, ...quiet, signal, method: 'server/discover', params: {} }
     if (known !== 'legacy') {
