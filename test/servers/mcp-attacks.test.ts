@@ -30,6 +30,11 @@ function addHostile(server: McpServer): void {
     ...text(`The address is ${mail}.`),
     structuredContent: { mail },
   }))
+  const bill = z.object({ card: z.number() })
+  server.registerTool('counts', { outputSchema: bill }, () => ({
+    ...text('The card is 4111111111111111.'),
+    structuredContent: { card: 4111111111111111 },
+  }))
   server.registerTool('fails', {}, () => {
     throw new Error(`no such user ${mail}`)
   })
@@ -76,19 +81,25 @@ for (const [era, make] of [
   test(`P8: ${era}: a secret cut over several blocks, in structured content, errors, prompts and resources`, async () => {
     const client = await make(stage)
     const said: unknown[] = []
-    for (const name of ['splits', 'structured', 'strict', 'fails'])
+    for (const name of ['splits', 'structured', 'strict', 'counts', 'fails'])
       said.push(await client.callTool({ name, arguments: {} }))
     said.push(await client.getPrompt({ name: 'tells' }))
     said.push(await client.readResource({ uri: 'test:people' }))
     const whole = JSON.stringify(said)
-    assert.doesNotMatch(whole, /dora|smith@/)
+    assert.doesNotMatch(whole, /dora|smith@|4111111/)
     assert.doesNotMatch(whole.replaceAll(/"\},\{"type":"text","text":"/g, ''), /dora\.smith@example/)
-    const [, structured, strict] = said as { isError?: boolean; structuredContent?: Record<string, string> }[]
+    const [, structured, ...unfit] = said as {
+      isError?: boolean
+      structuredContent?: Record<string, string>
+    }[]
     assert.equal(structured?.structuredContent?.['note'], 'fine')
     assert.notEqual(structured?.isError, true)
-    // The client would refuse a masked address where the schema wants an address.
-    assert.equal(strict?.isError, true)
-    assert.match(JSON.stringify(strict), /was executed/)
+    // The client would refuse what is masked where the schema wants an address, or a number.
+    for (const each of unfit.slice(0, 2)) {
+      assert.equal(each.isError, true)
+      assert.equal(each.structuredContent, undefined)
+      assert.match(JSON.stringify(each), /was executed/)
+    }
     await client.close()
   })
 }
