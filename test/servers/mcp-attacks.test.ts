@@ -1,7 +1,7 @@
 /** What hostile servers and hostile clients try, through a real gateway. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { McpServer } from '@modelcontextprotocol/server'
+import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
 import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
 import { type PracticeMcp, startPracticeMcp } from '../../practice/mcp/practice-mcp.ts'
@@ -51,6 +51,10 @@ function addHostile(server: McpServer): void {
   })
   server.registerPrompt('tells', {}, () => ({
     messages: [{ role: 'user', content: { type: 'text', text: `write to ${mail}` } }],
+  }))
+  const files = new ResourceTemplate('file:///srv/{+path}', { list: undefined })
+  server.registerResource('files', files, {}, uri => ({
+    contents: [{ uri: uri.href, text: `at ${uri.pathname}` }],
   }))
   server.registerResource('people', 'test:people', {}, () => ({
     contents: [{ uri: 'test:people', text: `one: ${mail}` }],
@@ -120,6 +124,23 @@ test('attack: hidden text in a definition is not shown, and a tool of the gatewa
   await client.close()
   assert.equal(tools.find(({ name }) => name === 'hides')?.description, 'Adds.')
   assert.ok(!tools.some(({ description }) => description === 'Mine.'))
+})
+
+test('attack: a resource elsewhere is not read by an address that is resolved to it', async () => {
+  const rule = { name: 'below', effect: 'allow' as const, operations: ['resources/read:file:///srv/*'] }
+  await using own = await mcpStage({ servers: [{ name: 'main', url: practice.url }] }, { rules: [rule] })
+  for (const make of [modernClient, legacyClient]) {
+    const client = await make(own)
+    const { contents } = await client.readResource({ uri: 'file:///srv/.a/b..c' })
+    assert.match(JSON.stringify(contents), /at \/srv\/\.a\/b\.\.c/)
+    for (const uri of [
+      'file:///srv/../etc/passwd',
+      'file:///srv/%2e%2e/etc/passwd',
+      'file:///srv/.\t./etc/passwd',
+    ])
+      await assert.rejects(client.readResource({ uri }), /dot segments/, uri)
+    await client.close()
+  }
 })
 
 test('attack: an injected instruction is marked in the entry, or withheld', async () => {

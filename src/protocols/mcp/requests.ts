@@ -16,6 +16,7 @@ import { discover, dressed, foreseen, initialize, isVisible, listFor } from './l
 import { itemMeaning, ownMeaning, resourceMeaning, unknownMeaning } from './meaning.ts'
 import { ParkedCalls } from './parked.ts'
 import { type Job, Performer } from './performer.ts'
+import { isAmbiguous } from './resource-address.ts'
 import { unknownTool } from './refusal.ts'
 import { codes, type Fields, fieldsOf, isFields, RpcError, textOf } from './rpc.ts'
 import type { CarriedState } from './sealed-state.ts'
@@ -196,6 +197,7 @@ export class Requests {
   async #useResource(caller: Caller): Promise<void> {
     const { asked, client } = caller
     const uri = nameIn(asked.params, 'uri')
+    if (isAmbiguous(uri)) throw malformed('uri has dot segments or control characters')
     const found = await this.#findResource(caller, uri)
     if (found === undefined)
       throw new RpcError(notFoundCode(asked.client.era), 'Resource not found', { data: { uri } })
