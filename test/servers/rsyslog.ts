@@ -1,7 +1,7 @@
 /** A real rsyslog (Debian packages `rsyslog`, `rsyslog-gnutls`, `rsyslog-openssl`) that takes syslog over TLS into a file. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, truncateSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -122,13 +122,16 @@ export class Rsyslog {
     await until('rsyslog listens', ask)
   }
 
-  /** As a power cut would end it. */
+  /** As a power cut would end it. A line that it was killed in counts as not written, and nothing is put behind it. */
   async kill(): Promise<void> {
     const child = this.#process
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
+    if (!existsSync(this.#file)) return
+    const written = readFileSync(this.#file)
+    truncateSync(this.#file, written.lastIndexOf('\n') + 1)
   }
 
   /** Stands still with its sockets open, or goes on. */
@@ -136,11 +139,14 @@ export class Rsyslog {
     this.#process?.kill(still ? 'SIGSTOP' : 'SIGCONT')
   }
 
-  /** Every message in its file, in order; the last line may be one that it was killed in. */
+  get #file(): string {
+    return join(this.#directory, 'audit.ndjson')
+  }
+
+  /** Every message in its file, in order; the last line may be under way. */
   messages(): ParsedMessage[] {
-    const file = join(this.#directory, 'audit.ndjson')
-    if (!existsSync(file)) return []
-    const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
+    if (!existsSync(this.#file)) return []
+    const lines = readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)
     return lines.map(line => JSON.parse(line) as ParsedMessage)
   }
 
