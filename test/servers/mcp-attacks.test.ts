@@ -137,10 +137,33 @@ test('attack: a resource elsewhere is not read by an address that is resolved to
       'file:///srv/../etc/passwd',
       'file:///srv/%2e%2e/etc/passwd',
       'file:///srv/.\t./etc/passwd',
+      'file:///%73rv/a',
     ])
-      await assert.rejects(client.readResource({ uri }), /dot segments/, uri)
+      await assert.rejects(client.readResource({ uri }), /plain form/, uri)
     await client.close()
   }
+})
+
+test('P6: how the arguments of a prompt may go on is told to nobody whom the prompt is denied', async () => {
+  const rules = [
+    { name: 'all', effect: 'allow' as const, operations: ['completion/complete', 'prompts/*'] },
+    { name: 'not-this', effect: 'deny' as const, operations: ['prompts/get:test_prompt_with_arguments'] },
+  ]
+  const argument = { name: 'arg1', value: 'a' }
+  const ref = { type: 'ref/prompt' as const, name: 'test_prompt_with_arguments' }
+  await using own = await mcpStage({ servers: [{ name: 'main', url: practice.url }] }, { rules })
+  for (const make of [modernClient, legacyClient]) {
+    const client = await make(own)
+    await assert.rejects(client.complete({ ref, argument }), /not-this/)
+    await client.close()
+  }
+  await using open = await mcpStage(
+    { servers: [{ name: 'main', url: practice.url }] },
+    { rules: rules.slice(0, 1) },
+  )
+  const client = await modernClient(open)
+  assert.ok((await client.complete({ ref, argument })).completion)
+  await client.close()
 })
 
 test('attack: an injected instruction is marked in the entry, or withheld', async () => {

@@ -71,7 +71,7 @@ export class ReplayableStreams {
   #made = 0
   away = 0
 
-  /** Undefined where this session has as many clients away as may be. */
+  /** False where this session has as many clients away as may be. */
   get mayWait(): boolean {
     return this.away < mostAway
   }

@@ -24,7 +24,7 @@ import type { Server } from './server.ts'
 import { listen } from './subscriptions.ts'
 import { declaresTasks, taskIdsIn, tasksMissing } from './tasks/extension.ts'
 import { Tasks } from './tasks/tasks.ts'
-import { continued, impliedPermit, quarantined, withDecision } from './view.ts'
+import { continued, deniedWhere, impliedPermit, quarantined, withDecision } from './view.ts'
 import type { Offered } from './virtual-server.ts'
 import { type Errand, mrtrMethods, run } from './work.ts'
 
@@ -197,7 +197,8 @@ export class Requests {
   async #useResource(caller: Caller): Promise<void> {
     const { asked, client } = caller
     const uri = nameIn(asked.params, 'uri')
-    if (isAmbiguous(uri)) throw malformed('uri has dot segments or control characters')
+    if (isAmbiguous(uri))
+      throw malformed('uri is not in its plain form (dot segments, control characters, needless escapes)')
     const found = await this.#findResource(caller, uri)
     if (found === undefined)
       throw new RpcError(notFoundCode(asked.client.era), 'Resource not found', { data: { uri } })
@@ -227,14 +228,22 @@ export class Requests {
     const uri = textOf(ref['uri'])
     const prompt = name === undefined ? undefined : await this.#find(caller, 'prompts', name)
     const byUri = uri === undefined ? undefined : await this.#findResource(caller, uri)
+    const used =
+      prompt !== undefined
+        ? itemMeaning('prompts', prompt)
+        : byUri !== undefined && uri !== undefined
+          ? resourceMeaning('resources/read', { uri, ...byUri })
+          : undefined
     const server = prompt?.server ?? byUri?.server
-    if (server === undefined) throw malformed('ref names nothing that is here')
+    if (server === undefined || used === undefined) throw malformed('ref names nothing that is here')
     const meaning: Meaning = { ...ownMeaning('completion/complete'), server: server.name }
     const rename = (given: Fields): Fields =>
       prompt === undefined ? given : { ...given, ref: { ...ref, name: prompt.item.key } }
     const errand = this.#errand(caller, meaning, server)
     await this.#performer.perform(caller, {
       meaning,
+      // How its arguments may go on tells of what it holds.
+      gateway: withDecision(this.#parts.gateway, deniedWhere(foreseen(this.#parts, caller, used))),
       work: io => run(this.#parts, caller, { ...errand, io, params: rename }),
     })
   }

@@ -16,6 +16,12 @@ test('attack: an address that a server would resolve to another is told', () => 
     'file:///srv/.\t./etc',
     'file:///srv/a\n',
     'test:../a',
+    'file:///%65tc/passwd',
+    'file:///srv/%7Eroot',
+    'FILE:///etc/passwd',
+    'file:////etc/passwd',
+    'file:///srv//a',
+    'file:///srv\\\\a',
   ])
     assert.equal(isAmbiguous(uri), true, uri)
   for (const uri of [
@@ -24,6 +30,9 @@ test('attack: an address that a server would resolve to another is told', () => 
     'file:///srv/.git/x',
     'test://static-text',
     'urn:a:b...',
+    'file:///srv/a%20b%2525',
+    'https://example.com/a//b',
+    'memo://Insights',
   ])
     assert.equal(isAmbiguous(uri), false, uri)
 })

@@ -25,6 +25,7 @@ export class Turns {
     }
     if (this.#waiting.size >= this.#mostWaiting)
       throw new GatewayError('overloaded', { detail: 'the server has as many calls as it may have' })
+    if (signal.aborted) throw reason()
     await new Promise<void>((resolve, reject) => {
       const go = (): void => {
         signal.removeEventListener('abort', leave)

@@ -51,6 +51,23 @@ export function quarantined(decision: Decision): Decision {
   return { ...rest, effect: 'deny', reason: 'tool-quarantined' }
 }
 
+/** Denied where the other is. Arguments are not judged, so a rule that asks for them does not forbid. */
+export function deniedWhere(other: Decision): (decision: Decision) => Decision {
+  return own => {
+    if (own.effect === 'deny' || other.effect !== 'deny' || (other.conditionErrors ?? []).length > 0)
+      return own
+    const { rule, message, reason, scopes } = other
+    return {
+      ...own,
+      effect: 'deny',
+      reason,
+      ...(rule === undefined ? {} : { rule }),
+      ...(message === undefined ? {} : { message }),
+      ...(scopes === undefined ? {} : { scopes }),
+    }
+  }
+}
+
 /**
  * What follows a call (a look at its task, an answer to its questions) needs no rule of its own. It is denied where the
  * call would be, and treated as the call was.
@@ -60,20 +77,8 @@ export function followUp(
   kept: Pick<Obligations, 'maskRequest' | 'record'> | undefined,
 ): (decision: Decision) => Decision {
   return decision => {
-    const own = continued(impliedPermit(decision))
+    const own = deniedWhere(call)(continued(impliedPermit(decision)))
     if (own.effect === 'deny') return own
-    // Arguments are not judged again, so a rule that asks for them does not forbid.
-    if (call.effect === 'deny' && (call.conditionErrors ?? []).length === 0) {
-      const { rule, message, reason, scopes } = call
-      return {
-        ...own,
-        effect: 'deny',
-        reason,
-        ...(rule === undefined ? {} : { rule }),
-        ...(message === undefined ? {} : { message }),
-        ...(scopes === undefined ? {} : { scopes }),
-      }
-    }
     const { mask, maskRequest, record, ...rest } = own.obligations
     const { obligations: asked } = call
     return {
