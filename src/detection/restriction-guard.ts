@@ -1,7 +1,7 @@
 /** How restrictions hold on the path: at every action of every protocol, and for what is already under way. */
 import type { Clock } from '../clock.ts'
 import type { Action } from '../model/action.ts'
-import type { Decision } from '../model/decision.ts'
+import { type Decision, deniedByGuard } from '../model/decision.ts'
 import type { Subject } from '../model/subject.ts'
 import { RateLimiter } from '../policy/rate-limiter.ts'
 import type { Restriction, Restrictions } from './restrictions.ts'
@@ -47,7 +47,7 @@ export function createRestrictionGuard<S extends Held>(parts: RestrictionGuardPa
       return decision
     }
     const message = `Unusual activity: this identity is slowed down to ${most} actions a minute (${id})`
-    return denied(decision, { reason: 'slowed-down', message, retryAfterMs })
+    return deniedByGuard(decision, { reason: 'slowed-down', message, retryAfterMs })
   }
 
   return {
@@ -58,7 +58,7 @@ export function createRestrictionGuard<S extends Held>(parts: RestrictionGuardPa
       const suspended = held.find(({ kind }) => kind === 'suspend')
       if (suspended !== undefined) {
         const message = `This identity is suspended until a person clears it (${suspended.id})`
-        return denied(decision, { reason: 'identity-suspended', message })
+        return deniedByGuard(decision, { reason: 'identity-suspended', message })
       }
       const slow = held.find(({ kind }) => kind === 'slow')
       const next = slow === undefined ? decision : slowed(decision, slow)
@@ -72,13 +72,4 @@ export function createRestrictionGuard<S extends Held>(parts: RestrictionGuardPa
       if (open !== undefined) void sessions.kill(open, 'suspended').catch(() => undefined)
     },
   }
-}
-
-/** A guard has no rule to name: it says by itself why. */
-export function denied(
-  decision: Decision,
-  by: { readonly reason: string; readonly message: string; readonly retryAfterMs?: number },
-): Decision {
-  const { approval: _approval, rule: _rule, ...rest } = decision
-  return { ...rest, effect: 'deny', ...by }
 }

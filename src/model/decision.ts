@@ -113,3 +113,12 @@ export interface Decision {
 export const risks: readonly Risk[] = ['read', 'write', 'delete', 'admin']
 
 export const noObligations: Obligations = { mask: [], maskRequest: [], record: 'full', rateLimits: [] }
+
+/** A guard has no rule to name: it says by itself why. */
+export function deniedByGuard(
+  decision: Decision,
+  by: { readonly reason: string; readonly message: string; readonly retryAfterMs?: number },
+): Decision {
+  const { approval: _approval, rule: _rule, ...rest } = decision
+  return { ...rest, effect: 'deny', ...by }
+}

@@ -162,3 +162,21 @@ test('an answer that was overtaken raises nothing, and a limit that fills up by 
   done(early, 1)
   assert.equal(shares.inspect({ operation: 'x' } as Action, permit, asker).effect, 'deny')
 })
+
+test('a limit of which no answer tells any more holds nobody for longer than the window after', () => {
+  let now = 0
+  const shares = new FairShares({ now: () => now } as ConstructorParameters<typeof FairShares>[0])
+  const asker = { subject: subject('a'), target }
+  const ask = () => {
+    const action = { operation: 'x' } as Action
+    const { effect } = shares.inspect(action, permit, asker)
+    shares.ended({ action, forwarded: true })
+    return effect
+  }
+  shares.learn({ operation: 'x' } as Action, asker, { limit: 2, remaining: 0, resetMs: 1000 })
+  assert.equal(ask(), 'deny')
+  now = 1000
+  assert.deepEqual([ask(), ask()], ['permit', 'deny'])
+  now = 2000
+  for (let i = 0; i < 10; i++) assert.equal(ask(), 'permit')
+})

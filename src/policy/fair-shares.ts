@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Action } from '../model/action.ts'
-import type { Decision } from '../model/decision.ts'
+import { type Decision, deniedByGuard } from '../model/decision.ts'
 import { type Subject, subjectKey } from '../model/subject.ts'
 
 /** What an answer says of a limit, checked: whole numbers, `limit` at least 1, times in milliseconds. */
@@ -43,8 +43,10 @@ interface Pool {
   /** The latest of the actions whose answers were heard. */
   heard: number
   used: Map<string, number>
-  /** Who was seen in the window before. */
-  before: ReadonlySet<string>
+  /** Who was seen in this window or the one before. */
+  seen: Set<string>
+  /** Whether an answer has told of it in this window. */
+  isTold: boolean
 }
 
 interface Admitted {
@@ -84,22 +86,20 @@ export class FairShares {
     if (decision.effect !== 'permit') return decision
     const who = subjectKey(subject)
     const pool = this.#poolOf.get(keyOf(target.name, action.operation))
-    if (pool === undefined) {
+    const now = this.#clock.now()
+    if (pool === undefined || !isCurrent(pool, now)) {
       this.#unknown.set(action, who)
       return decision
     }
-    const now = this.#clock.now()
-    roll(pool, now)
     const mine = pool.used.get(who) ?? 0
     if (!mayUse(pool, who, now)) {
-      const { rule: _rule, ...rest } = decision
       const limit = `the target's limit${pool.name === undefined ? '' : ` ${pool.name}`} (${pool.limit})`
       const message =
         pool.left < 1
           ? `${limit} is used up`
           : `${limit} is shared with others, and this identity has used its part (${mine})`
       const retryAfterMs = Math.max(1, pool.resetAt - now)
-      return { ...rest, effect: 'deny', reason: 'target-limit', message, retryAfterMs }
+      return deniedByGuard(decision, { reason: 'target-limit', message, retryAfterMs })
     }
     pool.left--
     pool.inFlight++
@@ -115,23 +115,9 @@ export class FairShares {
     this.#answered(own)
     const key = keyOf(target.name, told.name ?? action.operation)
     const resetAt = now + told.resetMs
-    let pool = this.#pools.get(key)
-    if (pool === undefined) {
-      const { name, limit, windowMs = told.resetMs } = told
-      pool = {
-        name,
-        limit,
-        left: 0,
-        windowMs,
-        resetAt,
-        inFlight: 0,
-        heard: 0,
-        used: new Map(),
-        before: new Set(),
-      }
-      pool.left = told.remaining
-    } else {
-      roll(pool, now)
+    const known = this.#pools.get(key)
+    const pool = known !== undefined && isCurrent(known, now) ? known : newPool(told, now)
+    if (pool === known) {
       const isSame = told.limit === pool.limit && resetAt <= pool.resetAt + slackMs
       const left = Math.max(0, told.remaining - pool.inFlight)
       // Answers come in any order: one that was overtaken raises nothing. Else the target knows best, also where its
@@ -144,6 +130,7 @@ export class FairShares {
         pool.resetAt = resetAt
       }
       pool.windowMs = told.windowMs ?? Math.max(pool.windowMs, told.resetMs)
+      pool.isTold = true
     }
     const first = this.#unknown.get(action)
     if (first !== undefined) count(pool, first)
@@ -170,32 +157,54 @@ export class FairShares {
   }
 }
 
+function newPool({ name, limit, remaining, resetMs, windowMs = resetMs }: ToldQuota, now: number): Pool {
+  return {
+    name,
+    limit,
+    left: remaining,
+    windowMs,
+    resetAt: now + resetMs,
+    inFlight: 0,
+    heard: 0,
+    used: new Map(),
+    seen: new Set(),
+    isTold: true,
+  }
+}
+
 function mayUse(pool: Pool, who: string, now: number): boolean {
   if (pool.left < 1) return false
-  const others = new Set([...pool.used.keys(), ...pool.before])
-  others.delete(who)
-  const share = Math.max(1, Math.floor((pool.limit * (1 - newcomers)) / (others.size + 1)))
-  const hasOwn = pool.used.has(who) || pool.used.size < mostSharing
-  if (hasOwn && (pool.used.get(who) ?? 0) < share) return true
-  let owed = Math.ceil(pool.limit * newcomers)
-  for (const other of others) owed += Math.max(0, share - (pool.used.get(other) ?? 0))
+  const { used, seen, limit } = pool
+  const others = seen.size - (seen.has(who) ? 1 : 0)
+  const share = Math.max(1, Math.floor((limit * (1 - newcomers)) / (others + 1)))
+  const hasOwn = used.has(who) || used.size < mostSharing
+  if (hasOwn && (used.get(who) ?? 0) < share) return true
+  let owed = Math.ceil(limit * newcomers)
+  for (const each of seen) if (each !== who) owed += Math.max(0, share - (used.get(each) ?? 0))
   const ahead = Math.min(1, (pool.resetAt - now) / Math.max(1, pool.windowMs))
   return pool.left > owed * ahead
 }
 
-function count({ used }: Pool, who: string): void {
+function count({ used, seen }: Pool, who: string): void {
   const mine = used.get(who)
-  if (mine !== undefined || used.size < mostSharing) used.set(who, (mine ?? 0) + 1)
+  if (mine === undefined && used.size >= mostSharing) return
+  used.set(who, (mine ?? 0) + 1)
+  seen.add(who)
 }
 
-/** Into the window that is now; its end is a guess until the target tells. */
-function roll(pool: Pool, now: number): void {
-  if (now < pool.resetAt) return
-  const isNext = now < pool.resetAt + pool.windowMs
-  pool.before = new Set(isNext ? [...pool.used.keys()].slice(0, mostSharing) : [])
+/**
+ * Takes it into the window that is now; its end is a guess until the target tells. False where no answer told of it in
+ * the one that is over: the target may have no such limit any more, or the connection shares none.
+ */
+function isCurrent(pool: Pool, now: number): boolean {
+  if (now < pool.resetAt) return true
+  if (!pool.isTold) return false
+  pool.isTold = false
+  pool.seen = new Set(now < pool.resetAt + pool.windowMs ? pool.used.keys() : [])
   pool.used = new Map()
   pool.left = Math.max(0, pool.limit - pool.inFlight)
   pool.resetAt = now + Math.max(1, pool.windowMs)
+  return true
 }
 
 function remember(map: Map<string, Pool>, key: string, pool: Pool): void {
