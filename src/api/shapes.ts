@@ -71,35 +71,10 @@ const filterShape = z.object(entryFilters)
 
 /** The filter of the index for the filters of a request. */
 export function entryFilter(query: Partial<z.infer<typeof filterShape>>): EntryFilter {
-  const {
-    since,
-    until,
-    kind,
-    identity,
-    connection,
-    operation,
-    outcome,
-    session,
-    action,
-    approval,
-    trace,
-    text,
-  } = query
-  const kinds = [kind ?? []].flat().flatMap(each => each.split(',').filter(one => one !== ''))
+  const kinds = [query.kind ?? []].flat().flatMap(each => each.split(',').filter(one => one !== ''))
+  const names = filterShape.keyof().options.filter(name => name !== 'kind')
   const given = Object.fromEntries(
-    Object.entries({
-      since,
-      until,
-      identity,
-      connection,
-      operation,
-      outcome,
-      session,
-      action,
-      approval,
-      trace,
-      text,
-    }).filter(([, value]) => value !== undefined),
+    names.map(name => [name, query[name]] as const).filter(([, value]) => value !== undefined),
   )
   return { ...given, ...(kinds.length === 0 ? {} : { kinds }) }
 }

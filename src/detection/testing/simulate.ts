@@ -1,6 +1,5 @@
 /** Months of traffic through the real detectors, at a time of their own: nothing waits, and the same seed finds the same. */
 import { type DetectionConfig, detectionSection } from '../../config/detection.ts'
-import type { Action } from '../../model/action.ts'
 import type { SubjectFacts } from '../../model/subject.ts'
 import { MemoryState } from '../../storage/memory/memory-state.ts'
 import { Detection } from '../detection.ts'
@@ -9,7 +8,7 @@ import { Restrictions } from '../restrictions.ts'
 import { type Attack, learningDays, planAttacks } from './attacks.ts'
 import { beginning } from './calendar.ts'
 import { type Asked, type Identity, populate } from './population.ts'
-import { permitted, sessionOf } from './watched-world.ts'
+import { actionOf, permitted, sessionOf } from './watched-world.ts'
 
 const dayMs = 86_400_000
 const tickMs = 5 * 60_000
@@ -164,16 +163,7 @@ class Run {
     if (act.attack !== undefined) act.attack.passed++
     const session = this.#session(act)
     const { operation, risk, denied } = act
-    const action: Action = {
-      id: 'a',
-      operation,
-      known: true,
-      risk,
-      resource: '',
-      content: {},
-      digest: () => '',
-      facts: {},
-    }
+    const action = actionOf({ operation, risk })
     const decision = this.#detection!.inspect(action, denied ? refused : permitted, session)
     const outcome = decision.effect === 'permit' ? ('success' as const) : ('denied' as const)
     const passed = denied ? nothing : { bytesIn: 0, bytesOut: act.bytes, rows: act.rows }

@@ -74,7 +74,7 @@ type WatchedSession = ReturnType<typeof sessionOf>
 
 let actions = 0
 
-function actionOf({ operation = 'v1.listMonitors', risk = 'read' }: Done): Action {
+export function actionOf({ operation = 'v1.listMonitors', risk = 'read' }: Done): Action {
   return {
     id: `a_${actions++}`,
     operation,

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { gunzipSync } from 'node:zlib'
 import { test } from 'node:test'
-import { type S3ReceiverOptions, startS3Receiver } from '../../../practice/receivers/s3-receiver.ts'
+import {
+  type S3Receiver,
+  type S3ReceiverOptions,
+  startS3Receiver,
+} from '../../../practice/receivers/s3-receiver.ts'
 import { recordOf } from '../testing/samples.ts'
 import { createS3Sink, type S3SinkOptions } from './index.ts'
 
@@ -19,10 +23,8 @@ interface Case {
   readonly sink?: Partial<S3SinkOptions>
 }
 
-/** What became of one batch, sent twice. */
-async function shipped({ receiver: there = {}, sink: here = {} }: Case = {}) {
-  const store = await startS3Receiver({ identity, region: 'eu-west-1', bucket: 'audit', ...there })
-  const sink = createS3Sink({
+function sinkOf(store: S3Receiver, here: Case['sink'] = {}) {
+  return createS3Sink({
     name: 'lake',
     bucketUrl: `${store.http.url}audit`,
     region: 'eu-west-1',
@@ -36,6 +38,12 @@ async function shipped({ receiver: there = {}, sink: here = {} }: Case = {}) {
     maxBytes: 1_000_000,
     ...here,
   })
+}
+
+/** What became of one batch, sent twice. */
+async function shipped({ receiver: there = {}, sink: here = {} }: Case = {}) {
+  const store = await startS3Receiver({ identity, region: 'eu-west-1', bucket: 'audit', ...there })
+  const sink = sinkOf(store, here)
   try {
     const batch = records.map(record => ({ record, body: sink.encode(record, { now: 0, backfill: false }) }))
     return { first: await sink.send(batch, signal), second: await sink.send(batch, signal), store }
@@ -90,19 +98,7 @@ test('a clock that is fourteen minutes off is borne with', async () => {
 
 test('P7: another log under the same name never passes for what is there already', async () => {
   const store = await startS3Receiver({ identity, region: 'eu-west-1', bucket: 'audit' })
-  const sink = createS3Sink({
-    name: 'lake',
-    bucketUrl: `${store.http.url}audit`,
-    region: 'eu-west-1',
-    prefix: '',
-    format: 'ndjson',
-    accessKeyId: () => identity.accessKeyId,
-    secretAccessKey: () => identity.secretAccessKey,
-    sessionToken: () => identity.sessionToken,
-    timeoutMs: 10_000,
-    maxEvents: 1000,
-    maxBytes: 1_000_000,
-  })
+  const sink = sinkOf(store)
   try {
     for (const text of ['of the first log', 'of the one after a new start']) {
       const record = recordOf({ kind: 'heartbeat', text }, 0)

@@ -3,7 +3,7 @@
  * of the statements that had gone upstream already, and the session can go on only once the server is ready again.
  */
 import type { GatewayError } from '../../errors.ts'
-import type { Ended } from './answer.ts'
+import { type Ended, toldBy } from './answer.ts'
 import type { Message } from './codec.ts'
 import type { Host } from './host.ts'
 import { copyFail, type Report, readReport, sync } from './messages.ts'
@@ -67,8 +67,8 @@ export class Aftermath {
         return { last: bytes, type, success: false, rows: 0, sqlState }
       }
       if (type !== 'C' && type !== 'I' && type !== 's') continue
-      const tag = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
-      return { last: bytes, type, success: true, rows: Number(/(\d+)$/.exec(tag)?.[1] ?? 0), tag }
+      const { tag, rows = 0 } = toldBy(each)
+      return { last: bytes, type, success: true, rows, tag }
     }
   }
 

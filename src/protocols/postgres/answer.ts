@@ -39,6 +39,20 @@ export interface AnswerParts {
   readonly mayStop: boolean
 }
 
+/** What the server says a statement did, by its CommandComplete, EmptyQueryResponse or PortalSuspended. */
+export function toldBy({ type, bytes }: Message): {
+  readonly tag: string
+  readonly rows: number | undefined
+} {
+  const tag = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
+  return { tag, rows: rowsIn(tag) }
+}
+
+function rowsIn(tag: string): number | undefined {
+  const counted = /(\d+)$/.exec(tag)?.[1]
+  return counted === undefined ? undefined : Number(counted)
+}
+
 const recordBatch = 32 * 1024
 
 export class Answer {
@@ -206,19 +220,19 @@ export class Answer {
       })
   }
 
-  async #ended({ type, bytes }: Message): Promise<Ended> {
+  async #ended(each: Message): Promise<Ended> {
+    const { type, bytes } = each
     this.#recordColumns()
     await this.#flushLines()
     // A cancel request that came late would end what comes next.
     await this.#stopping
     const { limiter, host } = this.#parts
-    const told = type === 'C' ? bytes.toString('utf8', 5, bytes.length - 1) : type === 'I' ? '' : 'suspended'
+    const { tag: told } = toldBy(each)
     const cut = limiter !== undefined && limiter.dropped > 0
     const end = cut ? limiter.end(type, told, this.rows) : { bytes, tag: told }
     if (cut) host.client.send(limiter.notice())
     this.#recordEnd(cut ? `${end.tag}, cut at ${limiter.rows} rows` : end.tag)
-    const counted = /(\d+)$/.exec(end.tag)?.[1]
-    const rows = cut || type === 's' || counted === undefined ? this.rows : Number(counted)
+    const rows = cut || type === 's' ? this.rows : (rowsIn(end.tag) ?? this.rows)
     return {
       last: end.bytes,
       type,
