@@ -16,10 +16,20 @@ import { type Fields, fieldsOf, type RpcRequest } from '../src/protocols/mcp/rpc
 import type { Gateway } from '../src/gateway/gateway.ts'
 import type { Subject } from '../src/model/subject.ts'
 import { mcpStage } from '../test/support/mcp-stage.ts'
-import { audience, createIssuer, type ConfigInput, issuer, startBenchGateway } from './support/gateway.ts'
+import { audience, createIssuer, issuer, startBenchGateway } from './support/gateway.ts'
 import { answerText } from './support/mcp-upstream.ts'
-import { freePort, settle, startPinned, whenListening, type Pinned } from './support/process.ts'
+import { settle, type Pinned } from './support/process.ts'
 import { count, currentLoad, describeMachine, median, met, publish, table } from './support/report.ts'
+import {
+  always,
+  legacy,
+  modern,
+  openSession,
+  startToolProxy,
+  startToolServer,
+  toolRules,
+  toolsConfig,
+} from './support/tool-calls.ts'
 import { load, type LoadResult } from './support/wrk.ts'
 
 const { values } = parseArgs({
@@ -35,39 +45,6 @@ const proxyCore = 0
 const loadCore = Math.min(1, cpus().length - 1)
 const directory = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
 const busyAtStart = currentLoad()
-
-const rules: NonNullable<NonNullable<ConfigInput['policy']>['rules']> = [
-  { name: 'agents-call', effect: 'allow', operations: ['tools/*'], mask: ['secrets', 'personal'] },
-  {
-    name: 'small-searches',
-    effect: 'deny',
-    operations: ['tools/call:search_*'],
-    when: 'has(request.arguments.limit) && request.arguments.limit > 500',
-  },
-  {
-    name: 'no-secrets-index',
-    effect: 'deny',
-    operations: ['tools/call:*'],
-    when: "has(request.arguments.query) && request.arguments.query.contains('index:secrets')",
-  },
-]
-const args = { query: 'service:checkout status:error', limit: 50 }
-const call = { name: 'search_logs', arguments: args }
-
-const meta = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' },
-  'io.modelcontextprotocol/clientCapabilities': {},
-}
-const modern = {
-  body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { ...call, _meta: meta } }),
-  headers: { 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': 'tools/call', 'Mcp-Name': 'search_logs' },
-}
-const legacy = {
-  body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: call }),
-  headers: { 'MCP-Protocol-Version': '2025-11-25' },
-}
-const always = { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' }
 
 interface Contender {
   readonly name: string
@@ -86,41 +63,23 @@ try {
 
 async function run(): Promise<void> {
   await using running = new AsyncDisposableStack()
-  const support = join(import.meta.dirname, 'support/mcp-upstream.ts')
-  const start = async (
-    core: number,
-    given: readonly string[],
-  ): Promise<{ port: number; process: Pinned }> => {
-    const port = await freePort()
-    const [role = '', ...more] = given
-    const command = [process.execPath, support, role, String(port), ...more]
-    const started = running.use(startPinned(command, { core, log: join(directory, `${role}.log`) }))
-    await whenListening(port)
-    return { port, process: started }
-  }
-  const server = await start(loadCore, ['server'])
-  const proxy = await start(proxyCore, ['proxy', String(server.port)])
+  const server = running.use(await startToolServer(directory, loadCore))
+  const proxy = running.use(await startToolProxy(directory, proxyCore, server.port))
   const keys = await createIssuer(directory)
-  const servers = [{ name: 'main', url: `http://127.0.0.1:${server.port}/mcp` }]
   const gateway = running.use(
     await startBenchGateway({
       core: proxyCore,
       directory: join(directory, 'gateway'),
       jwksFile: keys.jwksFile,
       upstream: server.port,
-      change: {
-        connections: [{ name: 'tools', protocol: 'mcp', servers }] as unknown as NonNullable<
-          ConfigInput['connections']
-        >,
-        policy: { rules },
-      },
+      change: toolsConfig(server.port),
     }),
   )
   const auth = { ...always, Authorization: `Bearer ${await keys.token('agent-7')}` }
   const through = `${gateway.url}/c/tools`
   const session = await openSession(through, auth)
   const contenders: Contender[] = [
-    { name: 'the server, direct', url: servers[0]!.url, ...modern, runs: [] },
+    { name: 'the server, direct', url: `http://127.0.0.1:${server.port}/mcp`, ...modern, runs: [] },
     {
       name: 'a Node proxy that looks at nothing',
       url: `http://127.0.0.1:${proxy.port}/mcp`,
@@ -155,14 +114,6 @@ async function run(): Promise<void> {
   publish('mcp', page(contenders, await inspection()), values.keep)
 }
 
-async function openSession(url: string, headers: Readonly<Record<string, string>>): Promise<string> {
-  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'b', version: '1' } }
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
-  const answer = await fetch(url, { method: 'POST', headers, body })
-  await answer.text()
-  return answer.headers.get('mcp-session-id') ?? ''
-}
-
 /** An answer that is wrong makes every figure worthless. */
 async function check(
   name: string,
@@ -178,7 +129,7 @@ async function check(
 /** Microseconds of CPU of what the gateway looks into for one call: parse, classify, judge, mask, write. */
 async function inspection(): Promise<number> {
   const servers = [{ name: 'main', url: 'http://127.0.0.1:9/mcp' }]
-  await using stage = await mcpStage({ servers }, { rules })
+  await using stage = await mcpStage({ servers }, { rules: toolRules })
   const { services } = stage.gateway.running
   const { connections } = services
   const gateway = services.gateway as unknown as Pick<Gateway, 'policy' | 'masker'>

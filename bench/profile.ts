@@ -1,8 +1,8 @@
 /**
- * Where the CPU of a request goes: `script/node bench/profile.ts [--seconds 6] [--warm 10] [--connections 32]
- * [--sample] [--top 40]`. The gateway of `bench/http.ts` under load: the CPU time of each of its threads per request
+ * Where the CPU of a request goes: `script/node bench/profile.ts [--mcp] [--seconds 6] [--warm 10] [--connections 32]
+ * [--sample [--profiles DIRECTORY]] [--top 40]`. The gateway of `bench/http.ts`, with `--mcp` that of `bench/mcp.ts`, under load: the CPU time of each of its threads per request
  * and, with `--sample`, Node's own profiler: the time by the function of ours that is nearest to the sample, what it
- * calls in Node and in libraries included. The profiler counts the clock, so on a busy machine what wakes another
+ * calls in Node and in libraries included; the profiles are kept where `--profiles` says. The profiler counts the clock, so on a busy machine what wakes another
  * thread looks dear; and it slows down what it watches.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -11,14 +11,17 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createIssuer, startBenchGateway } from './support/gateway.ts'
 import { startUpstream } from './support/rivals.ts'
+import { always, modern, startToolServer, toolsConfig } from './support/tool-calls.ts'
 import { load } from './support/wrk.ts'
 
 const { values } = parseArgs({
   options: {
+    mcp: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '6' },
     warm: { type: 'string', default: '10' },
     connections: { type: 'string', default: '32' },
     sample: { type: 'boolean', default: false },
+    profiles: { type: 'string' },
     top: { type: 'string', default: '40' },
   },
 })
@@ -89,21 +92,24 @@ function printThreads(before: Map<string, number>, after: Map<string, number>, r
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'sallyport-profile-'))
+const profiles = values.profiles ?? join(directory, 'profiles')
 try {
   const keys = await createIssuer(directory)
-  const token = await keys.token('agent-7')
-  await using upstream = await startUpstream(directory, 1)
+  const auth = { Authorization: `Bearer ${await keys.token('agent-7')}` }
+  await using upstream = values.mcp ? await startToolServer(directory, 1) : await startUpstream(directory, 1)
   await using gateway = await startBenchGateway({
     core: 0,
     jwksFile: keys.jwksFile,
     upstream: upstream.port,
     directory: join(directory, 'gateway'),
-    node: values.sample ? ['--cpu-prof', `--cpu-prof-dir=${directory}/profiles`] : [],
+    ...(values.mcp ? { change: toolsConfig(upstream.port) } : {}),
+    node: values.sample ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [],
   })
   const target = {
-    url: `${gateway.url}/c/datadog/api/v1/monitor`,
     connections: Number(values.connections),
-    headers: { Authorization: `Bearer ${token}` },
+    ...(values.mcp
+      ? { url: `${gateway.url}/c/tools`, ...modern, headers: { ...auth, ...always, ...modern.headers } }
+      : { url: `${gateway.url}/c/datadog/api/v1/monitor`, headers: auth }),
   }
   const on = { core: 1, directory }
   await load({ ...target, seconds: Number(values.warm) }, on)
@@ -114,8 +120,8 @@ try {
   console.log(`${Math.round(perSecond)} requests/s`)
   await gateway.process.stop()
   if (values.sample)
-    for (const file of await readdir(join(directory, 'profiles')))
-      printProfile(JSON.parse(await readFile(join(directory, 'profiles', file), 'utf8')) as Profile)
+    for (const file of await readdir(profiles))
+      printProfile(JSON.parse(await readFile(join(profiles, file), 'utf8')) as Profile)
 } finally {
   await rm(directory, { recursive: true, force: true })
 }
