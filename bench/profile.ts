@@ -1,15 +1,18 @@
 /**
- * Where the CPU of a request goes: `script/node bench/profile.ts [--mcp] [--seconds 6] [--warm 10] [--connections 32]
- * [--sample [--profiles DIRECTORY]] [--top 40]`. The gateway of `bench/http.ts`, with `--mcp` that of `bench/mcp.ts`, under load: the CPU time of each of its threads per request
- * and, with `--sample`, Node's own profiler: the time by the function of ours that is nearest to the sample, what it
- * calls in Node and in libraries included; the profiles are kept where `--profiles` says. The profiler counts the clock, so on a busy machine what wakes another
- * thread looks dear; and it slows down what it watches.
+ * Where the CPU of a request goes: `script/node bench/profile.ts [--mcp | --postgres [--mode simple] [--sql TEXT]]
+ * [--seconds 6] [--warm 10] [--connections 32] [--sample [--profiles DIRECTORY]] [--top 40]`. The gateway of
+ * `bench/http.ts`, with `--mcp` that of `bench/mcp.ts` and with `--postgres` that of `bench/postgres.ts`, under load: the
+ * CPU time of each of its threads per request and, with `--sample`, Node's own profiler: the time by the function of ours
+ * that is nearest to the sample, what it calls in Node and in libraries included; the profiles are kept where
+ * `--profiles` says. The profiler counts the clock, so on a busy machine what wakes another thread looks dear; and it
+ * slows down what it watches.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createIssuer, startBenchGateway } from './support/gateway.ts'
+import { type BenchGateway, createIssuer, type Issuer, startBenchGateway } from './support/gateway.ts'
+import { pgbench, startPgbenchCluster, startPostgresGateway } from './support/pgbench.ts'
 import { startUpstream } from './support/rivals.ts'
 import { always, modern, startToolServer, toolsConfig } from './support/tool-calls.ts'
 import { load } from './support/wrk.ts'
@@ -17,6 +20,9 @@ import { load } from './support/wrk.ts'
 const { values } = parseArgs({
   options: {
     mcp: { type: 'boolean', default: false },
+    postgres: { type: 'boolean', default: false },
+    mode: { type: 'string', default: 'simple' },
+    sql: { type: 'string' },
     seconds: { type: 'string', default: '6' },
     warm: { type: 'string', default: '10' },
     connections: { type: 'string', default: '32' },
@@ -91,34 +97,80 @@ function printThreads(before: Map<string, number>, after: Map<string, number>, r
   )
 }
 
+interface Stage {
+  readonly gateway: BenchGateway
+  load(seconds: number): Promise<{ readonly requests: number; readonly perSecond: number }>
+}
+
+interface Needs {
+  readonly directory: string
+  readonly issuer: Issuer
+  readonly running: AsyncDisposableStack
+  /** Arguments for Node. */
+  readonly node: readonly string[]
+}
+
+const connections = Number(values.connections)
+
+async function httpStage({ directory, issuer, running, node }: Needs): Promise<Stage> {
+  const auth = { Authorization: `Bearer ${await issuer.token('agent-7')}` }
+  const start = values.mcp ? startToolServer : startUpstream
+  const upstream = running.use(await start(directory, 1))
+  const gateway = running.use(
+    await startBenchGateway({
+      core: 0,
+      jwksFile: issuer.jwksFile,
+      upstream: upstream.port,
+      directory: join(directory, 'gateway'),
+      ...(values.mcp ? { change: toolsConfig(upstream.port) } : {}),
+      node,
+    }),
+  )
+  const target = values.mcp
+    ? { url: `${gateway.url}/c/tools`, ...modern, headers: { ...auth, ...always, ...modern.headers } }
+    : { url: `${gateway.url}/c/datadog/api/v1/monitor`, headers: auth }
+  return {
+    gateway,
+    load: seconds => load({ ...target, connections, seconds }, { core: 1, directory }),
+  }
+}
+
+async function postgresStage({ directory, issuer, running, node }: Needs): Promise<Stage> {
+  const cluster = running.use(await startPgbenchCluster())
+  const of = { core: 0, issuer, directory: join(directory, 'gateway'), node }
+  const { gateway, login } = await startPostgresGateway(cluster, of)
+  running.use(gateway)
+  const { mode, sql } = values
+  return {
+    gateway,
+    async load(seconds) {
+      const work = { mode, seconds, clients: connections, core: 1, directory }
+      const { done, perSecond } = await pgbench(cluster, login, {
+        ...work,
+        ...(sql === undefined ? {} : { sql }),
+      })
+      return { requests: done, perSecond }
+    },
+  }
+}
+
 const directory = await mkdtemp(join(tmpdir(), 'sallyport-profile-'))
+// Servers that drop root read their files here.
+await chmod(directory, 0o755)
 const profiles = values.profiles ?? join(directory, 'profiles')
 try {
-  const keys = await createIssuer(directory)
-  const auth = { Authorization: `Bearer ${await keys.token('agent-7')}` }
-  await using upstream = values.mcp ? await startToolServer(directory, 1) : await startUpstream(directory, 1)
-  await using gateway = await startBenchGateway({
-    core: 0,
-    jwksFile: keys.jwksFile,
-    upstream: upstream.port,
-    directory: join(directory, 'gateway'),
-    ...(values.mcp ? { change: toolsConfig(upstream.port) } : {}),
-    node: values.sample ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [],
-  })
-  const target = {
-    connections: Number(values.connections),
-    ...(values.mcp
-      ? { url: `${gateway.url}/c/tools`, ...modern, headers: { ...auth, ...always, ...modern.headers } }
-      : { url: `${gateway.url}/c/datadog/api/v1/monitor`, headers: auth }),
-  }
-  const on = { core: 1, directory }
-  await load({ ...target, seconds: Number(values.warm) }, on)
-  const pid = gateway.process.child.pid!
+  await using running = new AsyncDisposableStack()
+  const issuer = await createIssuer(directory)
+  const node = values.sample ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []
+  const stage = await (values.postgres ? postgresStage : httpStage)({ directory, issuer, running, node })
+  const { process } = stage.gateway
+  await stage.load(Number(values.warm))
+  const pid = process.child.pid!
   const before = await threadsOf(pid)
-  const { requests, perSecond } = await load({ ...target, seconds }, on)
+  const { requests, perSecond } = await stage.load(seconds)
   printThreads(before, await threadsOf(pid), requests)
   console.log(`${Math.round(perSecond)} requests/s`)
-  await gateway.process.stop()
+  await process.stop()
   if (values.sample)
     for (const file of await readdir(profiles))
       printProfile(JSON.parse(await readFile(join(profiles, file), 'utf8')) as Profile)

@@ -11,6 +11,8 @@ export type ConfigInput = z.input<typeof configSchema>
 
 export const issuer = 'https://issuer.example.com'
 export const audience = 'sallyport'
+/** What upstreams of the benches know the gateway by: `${env:BENCH_API_KEY}` in its configuration. */
+export const credentialOfUpstream = '0123456789abcdef0123456789abcdef'
 
 /** An issuer of tokens: its keys in files, as PEM and as a JWK set. */
 export interface Issuer {
@@ -142,10 +144,12 @@ export interface GatewayOptions {
   readonly directory: string
   readonly core: number
   readonly jwksFile: string
-  /** Port of the upstream. */
-  readonly upstream: number
+  /** Port of the upstream of the connection `datadog`; not needed where `change` has connections of its own. */
+  readonly upstream?: number
   readonly sinks?: ConfigInput['sinks']
   readonly change?: Partial<ConfigInput>
+  /** Beside the shared one. */
+  readonly listen?: ConfigInput['listen']
   /** More arguments for Node, such as `--cpu-prof`. */
   readonly node?: readonly string[]
 }
@@ -167,7 +171,7 @@ export async function startBenchGateway(options: GatewayOptions): Promise<BenchG
   const config: ConfigInput = {
     data: join(directory, 'data'),
     origin: 'gateway.example.com/bench',
-    listen: [{ address: `127.0.0.1:${port}` }],
+    listen: [{ address: `127.0.0.1:${port}` }, ...(options.listen ?? [])],
     storage: { watermarks: { warn_percent: 0, refuse_sessions_percent: 0, refuse_percent: 0 } },
     identity: {
       issuers: [
@@ -187,7 +191,7 @@ export async function startBenchGateway(options: GatewayOptions): Promise<BenchG
         protocol: 'datadog',
         sensitivity: 'high',
         labels: { env: 'prod' },
-        url: `http://127.0.0.1:${options.upstream}`,
+        url: `http://127.0.0.1:${options.upstream ?? 0}`,
         credential: { api_key: '${env:BENCH_API_KEY}', app_key: '${env:BENCH_APP_KEY}' },
       },
     ],
@@ -203,14 +207,14 @@ export async function startBenchGateway(options: GatewayOptions): Promise<BenchG
       : [process.execPath, ...options.node, join(root, 'src/cli/main.ts')]
   const log = join(directory, 'sallyport.log')
   const env = {
-    BENCH_API_KEY: '0123456789abcdef0123456789abcdef',
+    BENCH_API_KEY: credentialOfUpstream,
     BENCH_APP_KEY: '0123456789abcdef0123456789abcdef01234567',
     NODE_ENV: 'production',
   }
   const began = performance.now()
   const started = startPinned([...command, 'serve', '--config', file], { core, log, env })
   try {
-    await whenListening(port)
+    for (const { address } of config.listen!) await whenListening(Number(address.split(':')[1]))
   } catch (cause) {
     await started.stop()
     throw new Error(`the gateway did not start: ${await readFile(log, 'utf8')}`, { cause })
