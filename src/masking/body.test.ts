@@ -219,7 +219,13 @@ describe('P8: types of content', () => {
 
 describe('P8: content encodings', () => {
   const text = `{"e":"ana@example.com","pad":"${'lorem ipsum '.repeat(200)}"}`
-  const coders = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync }
+  const coders = {
+    gzip: gzipSync,
+    deflate: deflateSync,
+    br: brotliCompressSync,
+    zstd: zstdCompressSync,
+    zstd1: zstdCompressSync,
+  }
   const type = 'application/json'
 
   for (const [name, encode] of Object.entries(coders)) {

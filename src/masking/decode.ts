@@ -26,6 +26,8 @@ const coders = new Map<string, Coder>([
   ['deflate', 'deflate'],
   ['br', 'br'],
   ['zstd', 'zstd'],
+  // Not registered, but what some clients call it (RFC 8878 has the name without the digit).
+  ['zstd1', 'zstd'],
 ])
 
 /** The encodings that are really there, in the order applied. Throws `mask-unable` for one that can't be undone. */

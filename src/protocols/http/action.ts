@@ -60,7 +60,7 @@ export class HttpAction implements Action {
   }
 
   #hash(): string {
-    const { method, path, query, headers } = this.#head
+    const { method, path, sent = path, query, headers } = this.#head
     const lines: string[] = []
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!.toLowerCase()
@@ -71,7 +71,7 @@ export class HttpAction implements Action {
     const { origin, prefix } = this.#target.upstream
     const parts =
       query.length === 0 ? [] : query.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
-    const head = JSON.stringify([method, origin, prefix + path, parts.map(part => part.raw), lines])
+    const head = JSON.stringify([method, origin, prefix + sent, parts.map(part => part.raw), lines])
     if (this.#body === undefined) return hash('sha256', head)
     return hash('sha256', Buffer.concat([Buffer.from(`${head}\n`), this.#body]))
   }

@@ -52,6 +52,7 @@ test('bodies are judged decoded, whatever their encoding, up to the limit', asyn
     ['deflate', deflateRawSync(plain)],
     ['br', brotliCompressSync(plain)],
     ['zstd', zstdCompressSync(plain)],
+    ['zstd1', zstdCompressSync(plain)],
   ] as const) {
     assert.deepEqual((await judgedBody(bytes, { ...meta, encodings: [encoding] }))?.value, { a: 1 }, encoding)
   }

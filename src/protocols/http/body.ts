@@ -10,6 +10,8 @@ const decoders: Readonly<Record<string, (bytes: Buffer, limit: number) => Promis
   'x-gzip': (bytes, limit) => promisify(gunzip)(bytes, { maxOutputLength: limit }),
   br: (bytes, limit) => promisify(brotliDecompress)(bytes, { maxOutputLength: limit }),
   zstd: (bytes, limit) => promisify(zstdDecompress)(bytes, { maxOutputLength: limit }),
+  // What Datadog's clients call it.
+  zstd1: (bytes, limit) => promisify(zstdDecompress)(bytes, { maxOutputLength: limit }),
   // "deflate" is zlib's format by RFC 9110 section 8.4.1.2, and raw deflate in the mouths of some clients.
   deflate: (bytes, limit) =>
     (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0

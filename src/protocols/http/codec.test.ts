@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { GatewayError } from '../../errors.ts'
-import { canonicalHost, canonicalPath, judgedPath, parseQuery, queryValues, splitTarget } from './codec.ts'
+import {
+  canonicalHost,
+  canonicalPath,
+  judgedPath,
+  parseQuery,
+  queryValues,
+  sentPath,
+  splitTarget,
+} from './codec.ts'
 
 const refused = (detail?: RegExp) => (error: unknown) =>
   error instanceof GatewayError &&
@@ -109,6 +117,28 @@ test('canonical paths stay as they are, and hold nothing that could be read in t
       assert.equal(canonicalPath(canonical), canonical)
       assert.match(canonical, /^\/[\x21-\x7e]*$/)
       assert.doesNotMatch(canonical, /\/\/|\/\.{1,2}(\/|$)|[\\;"<>|]|%(2e|5c|[01]|7f)/i)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('what is sent is a spelling of what is judged', () => {
+  assert.equal(sentPath('/%61/b%3ac%40d/./%2f'), '/a/b%3Ac%40d/%2F')
+  assert.equal(sentPath('/a:b@c'), '/a:b@c')
+  const units = ['/', '.', '%', '2', '3', 'f', 'e', 'a', '4', '0', ':', ';', ' ', '%3a', '%40', '%2F', '%2e']
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...units) }), text => {
+      let canonical: string
+      try {
+        canonical = canonicalPath(`/${text}`)
+      } catch (error) {
+        assert.throws(() => sentPath(`/${text}`), refused())
+        assert.ok(error instanceof GatewayError)
+        return
+      }
+      const sent = sentPath(`/${text}`)
+      assert.equal(canonicalPath(sent), canonical)
+      assert.equal(sentPath(sent), sent)
     }),
     { numRuns: 2000 },
   )

@@ -38,16 +38,27 @@ export function canonicalPath(path: string): string {
   return withoutDots(unescapePath(path))
 }
 
+/**
+ * The same path in its sender's spelling where that is another: escapes of reserved characters (RFC 3986 section 2.2:
+ * `:@!$&'()*+,=`) stay escapes. Throws as `canonicalPath`.
+ */
+export function sentPath(path: string): string {
+  if (!path.includes('%')) return canonicalPath(path)
+  return withoutDots(unescapePath(path, unreservedCharacter))
+}
+
 /** What is judged: `/admin/` and `/admin` reach the same thing in most servers, so a rule sees one of them. */
 export function judgedPath(canonical: string): string {
   return canonical.length > 1 && canonical.endsWith('/') ? canonical.slice(0, -1) : canonical
 }
 
 const segmentCharacter = /[A-Za-z0-9._~:@!$&'()*+,=-]/
+const unreservedCharacter = /[A-Za-z0-9._~-]/
 /** `%25` and then hex digits that would decode to a separator, a dot, `;` or a control character. */
 const hiddenSeparator = /%25(?:2[ef]|5c|3b|[01][0-9a-f]|7f|25)/i
 
-function unescapePath(path: string): string {
+/** Decodes the escapes of characters that are `plain`. */
+function unescapePath(path: string, plain = segmentCharacter): string {
   if (hiddenSeparator.test(path)) throw invalid('an escaped escape in the path')
   let out = ''
   let beyondAscii = false
@@ -56,7 +67,7 @@ function unescapePath(path: string): string {
     const code = character.charCodeAt(0)
     if (character === '%') {
       const byte = hexByte(path, at + 1)
-      out += unescaped(byte)
+      out += unescaped(byte, plain)
       if (byte > 0x7f) beyondAscii = true
       at += 2
     } else if (character === '/' || segmentCharacter.test(character)) out += character
@@ -69,11 +80,11 @@ function unescapePath(path: string): string {
   return out
 }
 
-function unescaped(byte: number): string {
+function unescaped(byte: number, plain: RegExp): string {
   if (byte < 0x20 || byte === 0x7f) throw invalid('a control character in the path')
   if (byte === 0x5c) throw invalid('a backslash in the path')
   const character = String.fromCharCode(byte)
-  return segmentCharacter.test(character) ? character : escapeByte(byte)
+  return plain.test(character) ? character : escapeByte(byte)
 }
 
 function hexByte(text: string, at: number): number {

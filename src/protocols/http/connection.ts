@@ -69,6 +69,7 @@ class HttpConnection implements OpenConnection {
       strippedQuery: new Set(
         [...credentials.query, ...injects.query, 'access_token'].map(n => n.toLowerCase()),
       ),
+      keepsEscapes: flavour.keepsEscapes,
     }
     this.#upstream = new Upstream(settings)
     this.#holds = new Holds(settings.hold)

@@ -17,7 +17,7 @@ export interface UpstreamBase {
   readonly prefix: string
 }
 
-/** What the flavour judges: the canonical form, which is also what is sent. */
+/** What the flavour judges: the canonical form, which is also what is sent (but see `keepsEscapes`). */
 export interface HttpTarget {
   /** As received; methods are case-sensitive (RFC 9110 section 9.1). */
   readonly method: string
@@ -106,6 +106,11 @@ export interface Flavour {
   readonly credentials: CredentialPlaces
   /** Request header and query parameter names that `inject` may set; stripped from what clients send. Lower case. */
   readonly injects: { readonly headers: readonly string[]; readonly query: readonly string[] }
+  /**
+   * The upstream's templates name whole segments, so an escaped `:` or `@` in one is to it what the plain one is: the
+   * client's spelling goes upstream, and the plain one is judged, shown and recorded. Absent: the plain one is sent.
+   */
+  readonly keepsEscapes?: true
   /** Names the operation. Total: what it does not know has `known: false`. */
   operationOf(target: HttpTarget): HttpOperation
   /** Throws GatewayError `credential-unavailable` where a needed secret is not there. */

@@ -50,7 +50,7 @@ export function outgoingHead(
   if (preserve_host && head.authority !== '') headers.push('Host', head.authority)
   if (forwarded === 'append') headers.push('X-Forwarded-For', clientOf(downstream.request, undefined).ip)
   for (const [name, value] of injection.headers ?? []) headers.push(name, value)
-  const path = operation.upstream.prefix + head.path
+  const path = operation.upstream.prefix + (head.sent ?? head.path)
   return { path: query.length === 0 ? path : `${path}?${query.join('&')}`, headers }
 }
 

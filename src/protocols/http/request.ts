@@ -1,7 +1,15 @@
 /** Reads and checks a request's head: one pass over its header lines, refusing what two parties could frame apart. */
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../errors.ts'
-import { canonicalHost, canonicalPath, judgedPath, parseQuery, type QueryPart, splitTarget } from './codec.ts'
+import {
+  canonicalHost,
+  canonicalPath,
+  judgedPath,
+  parseQuery,
+  type QueryPart,
+  sentPath,
+  splitTarget,
+} from './codec.ts'
 import type { CredentialPlaces } from './flavour.ts'
 import { acceptReadable, connectionOptions, keepCookies, type RequestRule } from './headers.ts'
 import type { CommonSettings } from './settings.ts'
@@ -13,6 +21,8 @@ export interface RequestPolicy {
   readonly places: CredentialPlaces
   /** Query parameters that never go upstream, lower case. */
   readonly strippedQuery: ReadonlySet<string>
+  /** See `Flavour`. */
+  readonly keepsEscapes?: true | undefined
 }
 
 /** A request's head, checked and free of credentials. */
@@ -20,8 +30,10 @@ export interface RequestHead {
   readonly method: string
   /** `1.0`, `1.1` or `2.0`. */
   readonly version: string
-  /** As it is sent: canonical, without the connection's base. */
+  /** Canonical, without the connection's base. */
   readonly path: string
+  /** As it is sent, where that is another spelling of `path`; what an approval binds to. */
+  readonly sent?: string
   /** As it is judged: `path` without a trailing slash. */
   readonly judged: string
   /** In order, without credentials. */
@@ -94,6 +106,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     method,
     version,
     path: canonical,
+    ...(policy.keepsEscapes === true && canonical !== path ? { sent: sentPath(path) } : {}),
     judged: judgedPath(canonical),
     query: parts.length === 0 ? parts : withoutCredentials(parts, tokens, policy.strippedQuery),
     headers: tokens.length === 0 ? scan.headers : withoutTokens(scan.headers, canonical, tokens),

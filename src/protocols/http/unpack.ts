@@ -9,6 +9,7 @@ const decoders: Readonly<Record<string, (bytes: Buffer, options: { maxOutputLeng
   deflate: inflateSync,
   br: brotliDecompressSync,
   zstd: zstdDecompressSync,
+  zstd1: zstdDecompressSync,
 }
 
 /**

@@ -60,6 +60,7 @@ export function datadogFlavour(settings: DatadogSettings): Flavour {
       query: ['api_key', 'application_key', 'app_key'],
     },
     injects: { headers: ['authorization', 'dd-api-key', 'dd-application-key'], query: [] },
+    keepsEscapes: true,
     operationOf(target): NamedOperation {
       const match = findOperation(target.method, target.path)
       return match === undefined ? unknown(target) : known(match)
