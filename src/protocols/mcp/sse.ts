@@ -7,10 +7,15 @@ export interface SseEvent {
   readonly id: string | undefined
 }
 
+const empty = Buffer.alloc(0)
+/** Room for a line that is kept for the next one, bytes. */
+const keptCapacity = 64 * 1024
+
 /** Takes bytes as they come and gives whole events. Holds at most `limit` bytes of one that has not ended. */
 export class SseReader {
   readonly #limit: number
-  #pending: Buffer[] = []
+  /** The beginning of a line that has not ended: the first `#size` bytes. */
+  #pending: Buffer = empty
   #size = 0
   #event = ''
   #data: string[] = []
@@ -43,18 +48,29 @@ export class SseReader {
     }
     if (from < chunk.length) {
       this.#afterCr = false
-      this.#pending.push(chunk.subarray(from))
-      this.#size += chunk.length - from
-      this.#check()
+      this.#hold(chunk.subarray(from))
     }
     return events
+  }
+
+  /** Copied, so that many small parts cost no more than their bytes. */
+  #hold(part: Buffer): void {
+    const size = this.#size + part.length
+    this.#check(size)
+    if (size > this.#pending.length) {
+      const larger = Buffer.allocUnsafe(Math.max(1024, size * 2))
+      this.#pending.copy(larger, 0, 0, this.#size)
+      this.#pending = larger
+    }
+    part.copy(this.#pending, this.#size)
+    this.#size = size
   }
 
   #afterCr = false
 
   #line(rest: Buffer, events: SseEvent[]): void {
-    const bytes = this.#pending.length === 0 ? rest : Buffer.concat([...this.#pending, rest])
-    this.#pending = []
+    const bytes = this.#size === 0 ? rest : Buffer.concat([this.#pending.subarray(0, this.#size), rest])
+    if (this.#pending.length > keptCapacity) this.#pending = empty
     this.#size = 0
     let line = bytes.toString('utf8')
     if (this.#first) {
@@ -68,11 +84,13 @@ export class SseReader {
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (name === 'data') {
       this.#data.push(value)
-      this.#dataSize += value.length
-      this.#check()
+      // A line without text is one more element too.
+      this.#dataSize += Buffer.byteLength(value) + 1
+      this.#check(0)
     } else if (name === 'event') this.#event = value
     else if (name === 'id') {
-      if (!value.includes('\0')) this.lastId = value
+      // One that can't be sent back in a header is none.
+      if (/^[\x20-\x7e]{0,1024}$/.test(value)) this.lastId = value === '' ? undefined : value
     } else if (name === 'retry' && /^[0-9]{1,9}$/.test(value)) this.retryMs = Number(value)
   }
 
@@ -84,8 +102,8 @@ export class SseReader {
     this.#dataSize = 0
   }
 
-  #check(): void {
-    if (this.#size + this.#dataSize > this.#limit)
+  #check(pending: number): void {
+    if (pending + this.#dataSize > this.#limit)
       throw new GatewayError('upstream-invalid', { detail: `a message is over ${this.#limit} bytes` })
   }
 }
