@@ -2,95 +2,27 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { type PracticeMcp, startPracticeMcp } from '../../practice/mcp/practice-mcp.ts'
+import type { PracticeMcp } from '../../practice/mcp/practice-mcp.ts'
+import { LocalApi } from '../support/local-api.ts'
+import {
+  broken,
+  comeBack,
+  idsIn,
+  mail,
+  open,
+  readUntil,
+  regrouped,
+  send,
+  slow,
+  slowServer,
+} from '../support/mcp-raw.ts'
 import { allowAll, type McpStage, mcpStage } from '../support/mcp-stage.ts'
-
-const mail = 'dora.smith@example.com'
-
-/** A server whose tool `slow` says something, then answers when it is let. */
-async function slowServer() {
-  const calls: { let(): void; readonly cancelled: AbortSignal }[] = []
-  const begun = new EventTarget()
-  const practice = await startPracticeMcp({
-    extend: server =>
-      void server.registerTool('slow', {}, async context => {
-        await context.mcpReq.log('info', { said: `looking for ${mail}` })
-        const { promise, resolve } = Promise.withResolvers<void>()
-        calls.push({ let: resolve, cancelled: context.mcpReq.signal })
-        begun.dispatchEvent(new Event('begun'))
-        await promise
-        return { content: [{ type: 'text', text: `found ${mail}` }] }
-      }),
-  })
-  const next = async (): Promise<(typeof calls)[number]> => {
-    if (calls.length === 0) await once(begun, 'begun')
-    return calls[0]!
-  }
-  return { practice, calls, next, [Symbol.asyncDispose]: () => practice.close() }
-}
 
 function stageFor(practice: PracticeMcp, more: Readonly<Record<string, unknown>> = {}): Promise<McpStage> {
   return mcpStage(
     { servers: [{ name: 'main', url: practice.url }], ...more },
     { rules: allowAll.map(rule => ({ ...rule, mask: ['personal'] })) },
   )
-}
-
-interface Call {
-  readonly stage: McpStage
-  readonly session?: string
-  readonly token?: string
-  readonly signal?: AbortSignal
-}
-
-function send({ stage, session, token, signal }: Call, body: object): Promise<Response> {
-  return fetch(stage.url, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${token ?? stage.token}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
-    },
-    body: JSON.stringify({ jsonrpc: '2.0', ...body }),
-    ...(signal === undefined ? {} : { signal }),
-  })
-}
-
-async function open(of: Call, version = '2025-11-25'): Promise<string> {
-  const params = { protocolVersion: version, capabilities: {}, clientInfo: { name: 'raw', version: '1' } }
-  const answer = await send(of, { id: 0, method: 'initialize', params })
-  await answer.text()
-  const session = answer.headers.get('mcp-session-id')
-  assert.ok(session)
-  await (await send({ ...of, session }, { method: 'notifications/initialized' })).text()
-  return session
-}
-
-const slow = { id: 7, method: 'tools/call', params: { name: 'slow', arguments: {} } }
-
-function comeBack({ stage, session, token }: Call, lastId: string): Promise<Response> {
-  return fetch(stage.url, {
-    headers: {
-      authorization: `Bearer ${token ?? stage.token}`,
-      accept: 'text/event-stream',
-      'mcp-session-id': session!,
-      'mcp-protocol-version': '2025-11-25',
-      'last-event-id': lastId,
-    },
-  })
-}
-
-/** Reads until the text holds this, and gives what there was. */
-async function readUntil(answer: Response, part: string): Promise<string> {
-  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
-  let text = ''
-  while (!text.includes(part)) {
-    const { value, done } = await reader.read()
-    assert.ok(!done, `ended after: ${text}`)
-    text += value
-  }
-  return text
 }
 
 /** How the calls of `slow` ended. */
@@ -103,19 +35,6 @@ async function endsOf(stage: McpStage): Promise<unknown[]> {
       each.kind !== 'action.intended',
   )
   return ends.map(each => [each.kind, (each.error as { code?: string } | undefined)?.code])
-}
-
-const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id!)
-
-/** A client begins `slow`, hears the first message, and its connection breaks. */
-async function broken(of: Call): Promise<string[]> {
-  const connection = new AbortController()
-  const answer = await send({ ...of, signal: connection.signal }, slow)
-  const text = await readUntil(answer, 'looking for')
-  assert.match(text, /^id: .+\nretry: [0-9]+\ndata:\n\n/)
-  assert.ok(!text.includes(mail))
-  connection.abort()
-  return idsIn(text)
 }
 
 test('P11: a client that lost its stream comes back for the rest, masked, and the call ran once', async () => {
@@ -241,4 +160,77 @@ test('a client of an earlier revision gets no event without a message', async ()
   const text = await (await answer).text()
   assert.match(text, /looking for/)
   assert.doesNotMatch(text, /^data:\s*$/m)
+})
+
+const whole = { ...allowAll[0]!, subjects: { kinds: ['agent' as const], groups: ['sre'] } }
+
+test('attack: who was taken out of a group meanwhile does not get the rest of what the group may see', async () => {
+  await using server = await slowServer()
+  await using stage = await mcpStage(
+    { servers: [{ name: 'main', url: server.practice.url }] },
+    {
+      rules: [
+        { ...whole, mask: ['personal'] },
+        {
+          name: 'nobody-of-the-outside',
+          effect: 'deny',
+          subjects: { groups: ['outside'] },
+          operations: ['tools/call:*'],
+        },
+      ],
+    },
+  )
+  const session = await open({ stage })
+  const [primed] = await broken({ stage, session })
+  const token = await regrouped(stage, ['sre', 'outside'])
+  ;(await server.next()).let()
+  const refused = await comeBack({ stage, session, token }, primed!)
+  assert.equal(refused.status, 403)
+  assert.doesNotMatch(await refused.text(), /found|looking/)
+  // With the rights that it began with, it is still there.
+  assert.match(await (await comeBack({ stage, session }, primed!)).text(), /found /)
+})
+
+test('P8: who would see more of it masked by now does not get what is kept', async () => {
+  await using server = await slowServer()
+  await using stage = await mcpStage(
+    { servers: [{ name: 'main', url: server.practice.url }] },
+    {
+      rules: [
+        whole,
+        {
+          name: 'outside-sees-less',
+          effect: 'allow',
+          subjects: { groups: ['outside'] },
+          operations: ['tools/call:*'],
+          mask: ['personal'],
+        },
+      ],
+    },
+  )
+  const session = await open({ stage })
+  const connection = new AbortController()
+  const answer = await send({ stage, session, signal: connection.signal }, slow)
+  const [primed] = idsIn(await readUntil(answer, mail))
+  connection.abort()
+  ;(await server.next()).let()
+  const token = await regrouped(stage, ['sre', 'outside'])
+  const refused = await comeBack({ stage, session, token }, primed!)
+  assert.equal(refused.status, 403)
+  assert.ok(!(await refused.text()).includes(mail))
+})
+
+test('attack: with a token that was revoked nobody comes back', async () => {
+  await using server = await slowServer()
+  await using stage = await stageFor(server.practice, { timeouts: { resume: '500ms' } })
+  const api = new LocalApi(stage.world.data)
+  const made = await api.ask('/tokens', 'POST', { name: 'runner', subject: { id: 'runner', kind: 'agent' } })
+  const { id, token } = made.json as { id: string; token: string }
+  const session = await open({ stage, token })
+  const [primed] = await broken({ stage, session, token })
+  const { cancelled } = await server.next()
+  assert.equal((await api.ask(`/tokens/${id}`, 'DELETE')).status, 200)
+  assert.equal((await comeBack({ stage, session, token }, primed!)).status, 401)
+  if (!cancelled.aborted) await once(cancelled, 'abort')
+  assert.deepEqual(await endsOf(stage), [['action.failed', 'client-gone']])
 })

@@ -350,7 +350,8 @@ export class McpConnection implements OpenConnection {
     if (session === undefined || !accepts.includes('text/event-stream'))
       return this.#answer(downstream, head).empty(405, ['Allow', 'POST'])
     const lastId = headers.get('last-event-id')
-    if (lastId !== undefined) return await this.#comeBack(arrival, session, lastId)
+    if (lastId !== undefined && (await this.#comeBack(arrival, session, lastId))) return
+    session.streams.listensAnew()
     const answer = this.#answer(downstream, head, { session, quiet: true })
     answer.open()
     const asked = {
@@ -364,14 +365,26 @@ export class McpConnection implements OpenConnection {
     await this.#requests.stream({ session: own, asked, headers, answer, client: session })
   }
 
-  /** A client that lost the stream of an answer gets the rest of it. Resolves when this connection has ended. */
-  async #comeBack({ downstream, head }: Arrival, session: ClientSession, lastId: string): Promise<void> {
+  /**
+   * A client that lost a stream gets the rest of it. Resolves when this connection has ended; with false, and nothing
+   * sent, where the client only listened and can just as well listen anew.
+   */
+  async #comeBack(arrival: Arrival, session: ClientSession, lastId: string): Promise<boolean> {
+    const { downstream, head } = arrival
     const found = session.streams.find(lastId)
+    if (found === 'past') return false
     const ended = new Promise(resolve => downstream.response.once('close', resolve))
-    if (found?.answer.resume(downstream, found.after) === true) return void (await ended)
-    // Not 404, which would say that the session has gone.
-    const error = new RpcError(codes.invalidRequest, 'This event is not kept any more', { status: 400 })
-    this.#tellError(this.#answer(downstream, head), undefined, error)
+    const resumed = found?.answer.resume(arrival, found.after) ?? 'gone'
+    if (resumed === 'resumed') await ended
+    else if (found?.answer.quiet === true) {
+      if (found.answer.waiting) found.answer.abandon()
+      return false
+    } else {
+      // Not 404, which would say that the session has gone.
+      const error = resumed === 'denied' ? notForYou : notKept
+      this.#tellError(this.#answer(downstream, head), undefined, error)
+    }
+    return true
   }
 
   #endSession(arrival: Arrival): void {
@@ -408,9 +421,12 @@ export class McpConnection implements OpenConnection {
       mayStream: quiet || /text\/event-stream|\*\/\*|text\/\*/.test(accepts),
       quiet,
       replay:
-        session === undefined || quiet || this.#replays.keptMs === 0
+        session === undefined || this.#replays.keptMs === 0
           ? undefined
-          : new Replay(this.#replays, session.streams, session.profile.version >= primedSince),
+          : new Replay(this.#replays, session.streams, {
+              primes: session.profile.version >= primedSince,
+              kind: quiet ? 'listening' : 'answering',
+            }),
     })
   }
 
@@ -429,6 +445,11 @@ interface Arrival {
 }
 
 const badOrigin = new RpcError(codes.invalidRequest, 'Forbidden: not a host or origin of this connection', {
+  status: 403,
+})
+
+const notKept = new RpcError(codes.invalidRequest, 'This event is not kept any more', { status: 400 })
+const notForYou = new RpcError(codes.invalidRequest, 'Policy does not give you the rest of this stream', {
   status: 403,
 })
 

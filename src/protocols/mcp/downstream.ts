@@ -1,19 +1,24 @@
 /** The client's side of one request: a single JSON answer, or a stream of messages that ends with it. */
+import type { Subject } from '../../model/subject.ts'
 import type { Downstream } from '../http/downstream.ts'
 import type { Replay } from './replay.ts'
 import { sseComment, sseEvent, ssePriming } from './sse.ts'
+
+export type Resumed = 'resumed' | 'gone' | 'denied'
 
 export class Answer {
   #downstream: Downstream
   readonly #headers: readonly string[]
   readonly #keepAliveMs: number
   readonly #mayStream: boolean
-  readonly #quiet: boolean
+  /** It ends without an answer. */
+  readonly quiet: boolean
   readonly #replay: Replay | undefined
   #timer: NodeJS.Timeout | undefined
   #opened = false
   #ended = false
-  #outlives = false
+  /** Who may hear of it; absent: it does not outlive its connection. */
+  #isFor: ((subject: Subject) => boolean) | undefined
   /** Set while the stream waits for its client to come back. */
   #away: NodeJS.Timeout | undefined
   readonly #left = new AbortController()
@@ -26,9 +31,8 @@ export class Answer {
       readonly keepAliveMs: number
       /** Whether the client takes `text/event-stream`; else what comes before the answer is dropped. */
       readonly mayStream: boolean
-      /** A stream that ends without an answer. */
       readonly quiet?: boolean
-      /** Where a client of 2025 that lost its connection finds the rest. */
+      /** Where a client of 2025 that lost its connection finds the rest, of a quiet stream too. */
       readonly replay?: Replay | undefined
     },
   ) {
@@ -36,7 +40,7 @@ export class Answer {
     this.#headers = how.headers ?? []
     this.#keepAliveMs = how.keepAliveMs
     this.#mayStream = how.mayStream
-    this.#quiet = how.quiet ?? false
+    this.quiet = how.quiet ?? false
     this.#replay = how.replay
     downstream.onGone(() => this.#gone(downstream))
   }
@@ -56,10 +60,15 @@ export class Answer {
 
   /**
    * From here on the request has been sent to its server: a client of 2025 that loses its connection has not cancelled it
-   * (2025-11-25, basic/transports, "Sending Messages to the Server").
+   * (2025-11-25, basic/transports, "Sending Messages to the Server"). `isFor`: whether who comes back may have the rest.
    */
-  outlives(): void {
-    this.#outlives = true
+  outlives(isFor: (subject: Subject) => boolean): void {
+    this.#isFor ??= isFor
+  }
+
+  /** Whether its client has lost it and may come back. */
+  get waiting(): boolean {
+    return this.#away !== undefined
   }
 
   /** Begins the stream, so that a client that waits knows that it is being served. */
@@ -100,7 +109,7 @@ export class Answer {
     }
     const away = this.#away !== undefined
     this.#ended = true
-    if (this.#opened && !this.#quiet) {
+    if (this.#opened && !this.quiet) {
       const id = this.#replay?.keep(text, !away)
       this.#replay?.end()
       this.#stop()
@@ -108,7 +117,10 @@ export class Answer {
       return
     }
     this.#stop()
-    if (this.#opened) return this.#downstream.end()
+    if (this.#opened) {
+      this.#replay?.drop()
+      return this.#downstream.end()
+    }
     const body = Buffer.from(text)
     this.#downstream.head(status, '', [
       'Content-Type',
@@ -133,12 +145,15 @@ export class Answer {
   }
 
   /**
-   * The client has come back and gets what came after this event, then the rest as it comes. False where that is not kept
-   * any more. An older connection that was not seen to break ends.
+   * The client has come back and gets what came after this event, then the rest as it comes. An older connection that was
+   * not seen to break ends. Where not, nothing was sent: `gone`, it is not kept any more; `denied`, it is not for this
+   * subject, whose token may be another than the one that it began with.
    */
-  resume(downstream: Downstream, after: number): boolean {
+  resume(by: { readonly downstream: Downstream; readonly subject: Subject }, after: number): Resumed {
+    const { downstream, subject } = by
     const missed = this.#replay?.after(after)
-    if (missed === undefined) return false
+    if (missed === undefined || this.#left.signal.aborted) return 'gone'
+    if (this.#isFor?.(subject) !== true) return 'denied'
     const before = this.#downstream
     const waited = this.#away !== undefined
     this.#downstream = downstream
@@ -147,10 +162,10 @@ export class Answer {
     downstream.onGone(() => this.#gone(downstream))
     this.#begin(downstream)
     for (const [id, data] of missed) downstream.write(Buffer.from(sseEvent(data, id)))
-    if (!this.#ended) return true
+    if (!this.#ended) return 'resumed'
     this.#stop()
     downstream.end()
-    return true
+    return 'resumed'
   }
 
   /** Cuts it: nobody waits for the client any more. */
@@ -185,7 +200,7 @@ export class Answer {
 
   #mayComeBack(): boolean {
     const { aborted } = this.#left.signal
-    return this.#outlives && !aborted && this.#replay?.mayWait === true && this.#replay.keptMs > 0
+    return this.#isFor !== undefined && !aborted && this.#replay?.mayWait === true && this.#replay.keptMs > 0
   }
 
   #waitForClient(): void {

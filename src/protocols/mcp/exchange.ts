@@ -18,7 +18,8 @@ import type {
 import type { Gateway } from '../../gateway/gateway.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
 import type { Connection } from '../../model/connection.ts'
-import type { Obligations } from '../../model/decision.ts'
+import type { Decision, Obligations } from '../../model/decision.ts'
+import type { Subject } from '../../model/subject.ts'
 import type { Frame, Recorder } from '../../recording/recorder.ts'
 import { bothMaskers, mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { stepUp } from '../http/refusal.ts'
@@ -76,6 +77,8 @@ export interface ExchangeParts {
   readonly refusal: (denial: Denial, entry: EntryRef) => Promise<Outcome>
   /** Looks at an answer's texts for what should not be in them; a word for each kind that it finds. */
   readonly inspect: (texts: Outcome) => { readonly flags: readonly string[]; readonly outcome: Outcome }
+  /** What policy would say of it now, and to whoever comes back for the rest of its answer. */
+  readonly foresee: (subject: Subject) => Decision
   /** Called when the call begins to wait for a person; gives how to stop. */
   readonly onHeld: () => () => void
 }
@@ -150,6 +153,13 @@ export class McpExchange implements Exchange {
     const params = this.#masked(asked.params)
     this.#startedAt = performance.now()
     let started = false
+    const { foresee } = this.#parts
+    const { mask } = cleared.obligations
+    // What is kept was masked as policy said then.
+    const heardBy = (subject: Subject): boolean => {
+      const { effect, obligations } = foresee(subject)
+      return effect !== 'deny' && obligations.mask.every(each => mask.includes(each))
+    }
     const outcome = work({
       secrets: lease.secrets,
       signal: this.signal,
@@ -159,7 +169,7 @@ export class McpExchange implements Exchange {
       starting() {
         if (!started) starting()
         started = true
-        answer?.outlives()
+        answer?.outlives(heardBy)
       },
       stream(letGo) {
         if (letGo) answer?.letGo()
@@ -241,7 +251,7 @@ export class McpExchange implements Exchange {
       const params = await this.#mask!.fields(event.message.params)
       const text = writeMessage({ ...event.message, params })
       await this.#frame('upstream', 'message', text)
-      this.#bytesOut += text.length
+      this.#bytesOut += Buffer.byteLength(text)
       await this.#parts.answer?.message(text)
     } finally {
       event.taken()

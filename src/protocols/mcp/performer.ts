@@ -73,6 +73,7 @@ export class Performer {
   #exchange(caller: Caller, job: Job): McpExchange {
     const { gateway, connection, settings } = this.#parts
     const { asked, answer, left } = caller
+    const action = new McpAction(asked, job.meaning)
     return new McpExchange({
       gateway,
       connection,
@@ -80,7 +81,8 @@ export class Performer {
       metadata: gateway.resourceMetadata?.(`/c/${connection.name}`),
       answer,
       left: left ?? answer?.left,
-      action: new McpAction(asked, job.meaning),
+      action,
+      foresee: subject => (job.gateway ?? gateway).policy.foresee(subject, connection, action),
       work: job.work,
       mask: job.mask ?? [],
       alsoSecret: secrets => {

@@ -9,11 +9,23 @@ function stage(most: number, primes = true) {
   const store = new ReplayStore({ most, keptMs: 60_000 })
   const streams = new ReplayableStreams()
   const open = (): Replay => {
-    const replay = new Replay(store, streams, primes)
-    replay.begin(answer)
-    return replay
+    return begun(store, streams, { primes })
   }
-  return { store, streams, open }
+  const listen = (): Replay => begun(store, streams, { primes, kind: 'listening' })
+  return { store, streams, open, listen }
+}
+
+function begun(...of: ConstructorParameters<typeof Replay>): Replay {
+  const replay = new Replay(...of)
+  replay.begin(answer)
+  return replay
+}
+
+/** Which event of a stream this is the id of. */
+function after(streams: ReplayableStreams, id: string): number {
+  const found = streams.find(id)
+  assert.ok(typeof found === 'object')
+  return found.after
 }
 
 const data = (replay: Replay, after: number): string[] | undefined =>
@@ -26,10 +38,20 @@ test('a client gets what came after the event that it names, and nothing of anot
   const id = one.keep('a')
   two.keep('secret')
   one.keep('b')
-  assert.deepEqual(data(one, streams.find(id)!.after), ['b'])
+  assert.deepEqual(data(one, after(streams, id)), ['b'])
   assert.deepEqual(data(one, 0), ['a', 'b'])
-  for (const strange of ['', '1', '1-', '9-0', '1-x', '-1-0', '1-0-0', `1-${'9'.repeat(30)}`])
+  const name = id.replace(/\.[^.]*$/, '')
+  for (const strange of [
+    '',
+    '1.1',
+    `${name}.`,
+    `${name}.x`,
+    `${name}.-1`,
+    `${id}.0`,
+    `${name}.${'9'.repeat(30)}`,
+  ])
     assert.equal(streams.find(strange), undefined, strange)
+  assert.equal(new ReplayableStreams().find(id), undefined)
   assert.equal(data(one, 3), undefined)
 })
 
@@ -60,9 +82,34 @@ test('P12: streams that have ended give way to others; without room a stream can
   assert.equal(store.size, 0)
 })
 
+test('P12: what is kept is counted in bytes', () => {
+  const { store, open } = stage(1000)
+  const replay = open()
+  replay.keep('\u00e4'.repeat(300))
+  assert.equal(store.size, 600)
+  replay.keep('\u{1f600}'.repeat(150))
+  assert.equal(data(replay, 0), undefined, 'beyond the limit')
+  assert.equal(store.size, 0)
+})
+
+test('P12: a stream that listens keeps less, and gives way to answers', () => {
+  const { store, streams, open, listen } = stage(100_000)
+  const listening = listen()
+  for (let i = 0; i < 20; i++) listening.keep('x'.repeat(5000))
+  assert.ok(store.size <= 64 * 1024, String(store.size))
+  const last = listening.keep('y')
+  assert.deepEqual(data(listening, after(streams, last) - 1), ['y'])
+  const answering = open()
+  answering.keep('z'.repeat(90_000))
+  assert.equal(data(answering, 0)!.length, 1)
+  assert.equal(streams.find(last), 'past')
+  assert.equal(new ReplayableStreams().find(last), undefined, 'in another session')
+  assert.equal(streams.find(last.replace('.1l.', '.9l.')), undefined, 'a stream that never was')
+})
+
 test('a client of an earlier revision is not primed, and can come back once it has an id', () => {
   const { streams } = stage(100)
-  const replay = new Replay(new ReplayStore({ most: 100, keptMs: 1000 }), streams, false)
+  const replay = new Replay(new ReplayStore({ most: 100, keptMs: 1000 }), streams, { primes: false })
   assert.equal(replay.begin(answer), undefined)
   assert.equal(replay.mayWait, false)
   replay.keep('a')

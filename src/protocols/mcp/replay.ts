@@ -1,19 +1,27 @@
 /**
- * What was said on the stream of one answer, kept so that a client that lost its connection gets the rest (2025-11-25,
- * basic/transports, "Resumability and Redelivery"). It holds what the client was sent, masked as it was, and nothing else.
+ * What was said on one stream, kept so that a client that lost its connection gets the rest (2025-11-25, basic/transports,
+ * "Resumability and Redelivery"). It holds what the client was sent, masked as it was, and nothing else.
  */
+import { randomBytes } from 'node:crypto'
 import type { Answer } from './downstream.ts'
 
+/** `listening`: the stream of what servers say unasked, which lasts as long as its session. */
+export type StreamKind = 'answering' | 'listening'
+
 /** Most of one stream, bytes, before its oldest events are dropped or, with nobody there, its server has to wait. */
-const mostOfOne = 256 * 1024
+const mostOfOne: Readonly<Record<StreamKind, number>> = { answering: 256 * 1024, listening: 64 * 1024 }
 /** Streams of one session that may wait for their client at once. */
 const mostAway = 32
 
-/** The kept events of a connection's streams, bounded together: of those that have ended the oldest give way. */
+/**
+ * The kept events of a connection's streams, bounded together: of those that have ended the oldest give way, and then
+ * those that listen, to which a client comes back without them.
+ */
 export class ReplayStore {
   readonly #most: number
   readonly #endedKeptMs: number
   readonly #ended = new Map<Replay, number>()
+  readonly #listening = new Set<Replay>()
   #size = 0
 
   constructor(of: { readonly most: number; readonly keptMs: number }) {
@@ -31,12 +39,14 @@ export class ReplayStore {
     return this.#size
   }
 
-  /** Makes room by dropping ended streams. False where there is none. */
-  take(bytes: number): boolean {
+  /** Makes room by dropping other streams. False where there is none. */
+  take(bytes: number, asking: Replay): boolean {
     this.#sweep()
-    for (const [oldest] of this.#ended) {
-      if (this.#size + bytes <= this.#most) break
-      oldest.drop()
+    for (const dispensable of [this.#ended.keys(), this.#listening]) {
+      for (const oldest of dispensable) {
+        if (this.#size + bytes <= this.#most) break
+        if (oldest !== asking) oldest.drop()
+      }
     }
     if (this.#size + bytes > this.#most) return false
     this.#size += bytes
@@ -52,8 +62,13 @@ export class ReplayStore {
     this.#ended.set(replay, performance.now() + this.#endedKeptMs)
   }
 
+  listens(replay: Replay): void {
+    this.#listening.add(replay)
+  }
+
   forget(replay: Replay): void {
     this.#ended.delete(replay)
+    this.#listening.delete(replay)
   }
 
   #sweep(): void {
@@ -65,9 +80,11 @@ export class ReplayStore {
   }
 }
 
-/** The streams of one session that its client may come back to, by the first part of their event ids. */
+/** The streams of one session that its client may come back to, by what their event ids begin with. */
 export class ReplayableStreams {
   readonly #open = new Map<string, { readonly answer: Answer; readonly replay: Replay }>()
+  /** An id of one session means nothing in another. */
+  readonly #tag = randomBytes(9).toString('base64url')
   #made = 0
   away = 0
 
@@ -77,7 +94,7 @@ export class ReplayableStreams {
   }
 
   add(answer: Answer, replay: Replay): string {
-    const name = String(++this.#made)
+    const name = `${this.#tag}.${++this.#made}${replay.kind === 'listening' ? 'l' : ''}`
     this.#open.set(name, { answer, replay })
     return name
   }
@@ -86,11 +103,24 @@ export class ReplayableStreams {
     this.#open.delete(name)
   }
 
-  /** The stream that an event was of, and which of its events that was. */
-  find(eventId: string): { readonly answer: Answer; readonly after: number } | undefined {
-    const found = /^([0-9]{1,15})-([0-9]{1,15})$/.exec(eventId)
-    const stream = found === null ? undefined : this.#open.get(found[1]!)
-    return stream === undefined ? undefined : { answer: stream.answer, after: Number(found![2]) }
+  /**
+   * The stream that an event was of, and which of its events that was. `past`: it was of a stream of this session that
+   * listened and is not kept.
+   */
+  find(eventId: string): { readonly answer: Answer; readonly after: number } | 'past' | undefined {
+    const found = /^(([\w-]{12})\.([0-9]{1,15})(l?))\.([0-9]{1,15})$/.exec(eventId)
+    if (found === null) return undefined
+    const [, name = '', tag, number, listened, after] = found
+    const stream = this.#open.get(name)
+    if (stream !== undefined) return { answer: stream.answer, after: Number(after) }
+    const was = tag === this.#tag && Number(number) <= this.#made && listened !== ''
+    return was ? 'past' : undefined
+  }
+
+  /** A client that listens anew does not come back to how it listened before. */
+  listensAnew(): void {
+    for (const { answer, replay } of this.#open.values())
+      if (replay.kind === 'listening' && answer.waiting) answer.abandon()
   }
 
   close(): void {
@@ -104,16 +134,22 @@ export class Replay {
   readonly #streams: ReplayableStreams
   readonly #primes: boolean
   #name = ''
-  #events: { readonly n: number; readonly data: string }[] = []
+  readonly kind: StreamKind
+  #events: { readonly n: number; readonly data: string; readonly bytes: number }[] = []
   #size = 0
   #made = 0
   #dropped = false
   #roomMade: (() => void) | undefined
 
-  constructor(store: ReplayStore, streams: ReplayableStreams, primes: boolean) {
+  constructor(
+    store: ReplayStore,
+    streams: ReplayableStreams,
+    how: { readonly primes: boolean; readonly kind?: StreamKind },
+  ) {
     this.#store = store
     this.#streams = streams
-    this.#primes = primes
+    this.#primes = how.primes
+    this.kind = how.kind ?? 'answering'
   }
 
   get keptMs(): number {
@@ -131,21 +167,22 @@ export class Replay {
    */
   begin(answer: Answer): string | undefined {
     this.#name = this.#streams.add(answer, this)
+    if (this.kind === 'listening') this.#store.listens(this)
     return this.#primes ? this.keep('') : undefined
   }
 
   /** Keeps one event and gives its id. The newest stay; without room for one, the client can't come back. */
   keep(data: string, trim = true): string {
     const n = this.#made++
-    const bytes = data.length
     if (!this.#dropped) {
-      if (this.#store.take(bytes)) {
-        this.#events.push({ n, data })
+      const bytes = Buffer.byteLength(data)
+      if (this.#store.take(bytes, this)) {
+        this.#events.push({ n, data, bytes })
         this.#size += bytes
       } else this.drop()
     }
-    while (trim && this.#size > mostOfOne && this.#events.length > 1) this.#shift()
-    return `${this.#name}-${n}`
+    while (trim && this.#size > mostOfOne[this.kind] && this.#events.length > 1) this.#shift()
+    return `${this.#name}.${n}`
   }
 
   /** Events after this one; undefined where some of them are no longer kept. */
@@ -153,12 +190,12 @@ export class Replay {
     if (this.#dropped || n >= this.#made) return undefined
     const first = this.#events[0]?.n ?? this.#made
     if (n < first - 1) return undefined
-    return this.#events.filter(each => each.n > n).map(each => [`${this.#name}-${each.n}`, each.data])
+    return this.#events.filter(each => each.n > n).map(each => [`${this.#name}.${each.n}`, each.data])
   }
 
   /** Resolves when another event has room while nobody takes them, or somebody does. */
   async room(): Promise<void> {
-    if (this.#size < mostOfOne || this.#dropped) return
+    if (this.#size < mostOfOne[this.kind] || this.#dropped) return
     await new Promise<void>(resolve => (this.#roomMade = resolve))
   }
 
@@ -189,8 +226,8 @@ export class Replay {
   }
 
   #shift(): void {
-    const { data } = this.#events.shift()!
-    this.#size -= data.length
-    this.#store.give(data.length)
+    const { bytes } = this.#events.shift()!
+    this.#size -= bytes
+    this.#store.give(bytes)
   }
 }
