@@ -31,6 +31,7 @@ import { credentialRefused } from './link.ts'
 import { Feed, type FeedEvent, type Outcome } from './feed.ts'
 import { faulted } from './refusal.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
+import { RunningMask } from './running-mask.ts'
 import { stillFits } from './schema-fit.ts'
 import { finalOf, withFinal } from './tasks/extension.ts'
 
@@ -94,6 +95,7 @@ export class McpExchange implements Exchange {
   #recorder: Recorder | undefined
   #upMask: Masker | undefined
   #mask: ContentMask | undefined
+  #running: RunningMask | undefined
   #maskedUp: MaskReport = nothingMasked
   #startedAt = 0
   #bytesIn = 0
@@ -248,7 +250,8 @@ export class McpExchange implements Exchange {
 
   async #sendNotification(event: Extract<FeedEvent, { kind: 'notification' }>): Promise<void> {
     try {
-      const params = await this.#mask!.fields(event.message.params)
+      this.#running ??= new RunningMask(this.#mask!)
+      const params = await this.#running.params(event.message)
       const text = writeMessage({ ...event.message, params })
       await this.#frame('upstream', 'message', text)
       this.#bytesOut += Buffer.byteLength(text)
