@@ -103,8 +103,11 @@ export class Downstream {
   trailers(flat: readonly string[]): void {
     const pairs: [string, string][] = []
     for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!])
-    if (this.#http2) this.response.addTrailers(Object.fromEntries(pairs))
-    else this.response.addTrailers(pairs)
+    if (!this.#http2) return this.response.addTrailers(pairs)
+    const grouped = Object.groupBy(pairs, ([name]) => name.toLowerCase())
+    const { response } = this as unknown as { response: Http2ServerResponse }
+    for (const [name, each = []] of Object.entries(grouped))
+      response.addTrailers({ [name]: each.map(([, value]) => value) })
   }
 
   /** Tells a client that waits for it to send its body. */

@@ -186,10 +186,12 @@ export class HttpExchange implements Exchange {
   ): Promise<void> {
     const { downstream } = this.#parts
     const bytes = body.kind === 'whole' ? body.bytes : undefined
-    const trailers = bytes === undefined ? [] : reply.trailers
+    const trailers = bytes === undefined || !this.#hasChunks ? [] : reply.trailers
     const headers = reply.head(trailers.length > 0 ? undefined : (bytes?.length ?? reply.declaredLength))
+    if (trailers.length > 0) headers.push('Trailer', trailers.filter((_, i) => i % 2 === 0).join(', '))
     reply.recordHead(headers)
     if (bytes !== undefined) await reply.recordBody(bytes)
+    if (trailers.length > 0) reply.recordTrailers(trailers)
     this.#bytesOut = bytes?.length ?? 0
     await this.#seal(seal)
     if (downstream.gone) return
@@ -203,14 +205,16 @@ export class HttpExchange implements Exchange {
     body: Extract<ReplyBody, { kind: 'stream' }>,
     seal: Seal,
   ): Promise<void> {
-    const { downstream, head } = this.#parts
+    const { downstream } = this.#parts
     const declared = reply.declaredLength
     const headers = reply.head(declared)
+    const mayTrail = declared === undefined && this.#hasChunks
+    if (mayTrail && reply.announced.length > 0) headers.push('Trailer', reply.announced.join(', '))
     reply.recordHead(headers)
     downstream.head(reply.status, reply.reason, headers)
     if (!body.ready) downstream.flush()
     // A declared length ends the answer by its last byte; without chunks (HTTP/1.0) any byte may be the last.
-    const holdAlways = head.version === '1.0'
+    const holdAlways = !this.#hasChunks
     let held: Buffer | undefined
     for await (const chunk of body.chunks) {
       const behind = reply.recordBody(chunk)
@@ -222,10 +226,16 @@ export class HttpExchange implements Exchange {
       else await this.#write(chunk)
     }
     if (downstream.gone) throw new GatewayError('client-gone')
-    const { trailers } = reply
+    const trailers = mayTrail ? reply.trailers : []
+    if (trailers.length > 0) reply.recordTrailers(trailers)
     await this.#seal(seal)
-    if (trailers.length > 0 && declared === undefined) downstream.trailers(trailers)
+    if (trailers.length > 0) downstream.trailers(trailers)
     downstream.end(held)
+  }
+
+  /** The client knows an end that is no closing of the connection, and what may stand there. */
+  get #hasChunks(): boolean {
+    return this.#parts.head.version !== '1.0'
   }
 
   async #write(chunk: Buffer): Promise<void> {
@@ -268,6 +278,8 @@ export class HttpExchange implements Exchange {
       headers.push('Range', head.range)
       if (head.ifRange !== undefined) headers.push('If-Range', head.ifRange)
     }
+    // Undici writes `Connection` itself: the option `TE` that belongs to it (RFC 9110 section 10.1.4) can't be set.
+    if (head.takesTrailers === true) headers.push('TE', 'trailers')
     if (masker !== undefined) this.#maskedUp = masker.takeReport()
     return { method: head.method, path, headers, body: this.#body(headers, masker) }
   }

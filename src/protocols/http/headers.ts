@@ -17,6 +17,40 @@ export const hopByHop: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
+/**
+ * Fields that no trailer may hold, since a recipient that merges them into the head would be told another message
+ * (RFC 9110 section 6.5.1): framing, routing, credentials, content's form and control of the answer.
+ */
+const headOnly: ReadonlySet<string> = new Set([
+  ...hopByHop,
+  'age',
+  'alt-svc',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-location',
+  'content-range',
+  'content-type',
+  'date',
+  'expires',
+  'host',
+  'link',
+  'location',
+  'pragma',
+  'retry-after',
+  'set-cookie',
+  'strict-transport-security',
+  'vary',
+  'warning',
+  'www-authenticate',
+])
+
+/** Whether a trailer of this name (lower case) may pass. */
+export function mayTrail(name: string): boolean {
+  return !headOnly.has(name) && !name.startsWith('access-control-')
+}
+
 /** Fields that carry a client's own credential in common APIs. Stripped unless a connection passes them by name. */
 const credentialHeaders = [
   'authorization',

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import type { MaskedReply, Reply } from '../../gateway/exchange.ts'
 import type { MaskedBody, Masker, MaskReport } from '../../masking/masker.ts'
 import type { Recorder } from '../../recording/recorder.ts'
-import { connectionOptions, cookieName, fieldText, hopByHop } from './headers.ts'
+import { connectionOptions, cookieName, fieldText, hopByHop, mayTrail } from './headers.ts'
 import { mergeReports, nothingMasked } from '../../masking/both-maskers.ts'
 import { once } from './masks.ts'
 import type { Call } from './upstream.ts'
@@ -45,6 +45,8 @@ interface ReplyHead {
   readonly type: string | undefined
   readonly encodings: readonly string[]
   readonly length: number | undefined
+  /** Names that `Trailer` announces. */
+  readonly announced: readonly string[]
 }
 
 /** Fields that no longer hold once the body was altered. */
@@ -64,11 +66,13 @@ function readReplyHead(raw: readonly string[], context: ReplyContext, masker: Ma
   let type: string | undefined
   let length: number | undefined
   let options: string[] | undefined
+  let announced: readonly string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     const lower = name.toLowerCase()
     let value = raw[i + 1]!
     if (lower === 'connection') (options ??= []).push(value)
+    if (lower === 'trailer') announced = [...announced, ...value.split(',').map(each => each.trim())]
     if (hopByHop.has(lower)) continue
     switch (lower) {
       case 'content-length':
@@ -99,7 +103,8 @@ function readReplyHead(raw: readonly string[], context: ReplyContext, masker: Ma
     headers.push(name, masker.idle ? value : fieldText(masker.header(lower, value)))
   }
   const dropped = options && connectionOptions(options)
-  return { headers: dropped ? without(headers, dropped) : headers, type, encodings, length }
+  const kept = dropped ? without(headers, dropped) : headers
+  return { headers: kept, type, encodings, length, announced }
 }
 
 function without(headers: readonly string[], names: ReadonlySet<string>): string[] {
@@ -199,13 +204,13 @@ export class MaskedHttpReply implements MaskedReply {
     return this.#altered || this.#call.status === 204 ? undefined : this.#head.length
   }
 
+  /** What may follow the body, masked; complete once the body has ended. */
   get trailers(): string[] {
     const { trailers } = this.#call
     const kept: string[] = []
     for (let i = 0; i < trailers.length; i += 2) {
       const lower = trailers[i]!.toLowerCase()
-      if (hopByHop.has(lower) || lower === 'content-length' || lower === 'set-cookie') continue
-      if (this.#altered && ofExactBody.has(lower)) continue
+      if (!this.#mayTrail(lower)) continue
       kept.push(
         trailers[i]!,
         this.#masker.idle ? trailers[i + 1]! : fieldText(this.#masker.header(lower, trailers[i + 1]!)),
@@ -214,8 +219,22 @@ export class MaskedHttpReply implements MaskedReply {
     return kept
   }
 
+  /** The names that the upstream has announced of what may follow (RFC 9110 section 6.6.2). */
+  get announced(): readonly string[] {
+    return this.#head.announced.filter(name => this.#mayTrail(name.toLowerCase()))
+  }
+
+  #mayTrail(name: string): boolean {
+    return mayTrail(name) && !(this.#altered && ofExactBody.has(name))
+  }
+
   recordHead(headers: readonly string[]): void {
     const head = { status: this.status, reason: this.reason, headers }
+    void this.#recorder?.write({ from: 'upstream', part: 'head', bytes: Buffer.from(JSON.stringify(head)) })
+  }
+
+  recordTrailers(trailers: readonly string[]): void {
+    const head = { status: 'trailers', headers: trailers }
     void this.#recorder?.write({ from: 'upstream', part: 'head', bytes: Buffer.from(JSON.stringify(head)) })
   }
 

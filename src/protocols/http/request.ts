@@ -52,6 +52,8 @@ export interface RequestHead {
   readonly range: string | undefined
   readonly ifRange: string | undefined
   readonly agent: string | undefined
+  /** The client asks for trailers (RFC 9110 section 10.1.4). */
+  readonly takesTrailers?: boolean
   /** As it came (W3C Trace Context). */
   readonly traceparent?: string | undefined
   /** How long the client is ready to wait, from `Prefer: wait` (RFC 7240 section 4.3). */
@@ -74,6 +76,7 @@ interface Scan {
   range: string | undefined
   ifRange: string | undefined
   agent: string | undefined
+  trailers: boolean
   traceparent: string | undefined
   wait: number | undefined
   async: boolean
@@ -119,6 +122,7 @@ export function readHead(request: IncomingMessage, base: string, policy: Request
     range: scan.range,
     ifRange: scan.ifRange,
     agent: scan.agent,
+    takesTrailers: scan.trailers,
     traceparent: scan.traceparent,
     waitSeconds: scan.wait,
     respondAsync: scan.async,
@@ -146,6 +150,7 @@ function scanHeaders(raw: readonly string[], policy: RequestPolicy): Scan {
     range: undefined,
     ifRange: undefined,
     agent: undefined,
+    trailers: false,
     traceparent: undefined,
     wait: undefined,
     async: false,
@@ -215,6 +220,9 @@ function note(scan: Scan, name: string, value: string): void {
       if (/(?:^|,)[ \t]*respond-async[ \t]*(?:[,;]|$)/i.test(value)) scan.async = true
       break
     }
+    case 'te':
+      if (/(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value)) scan.trailers = true
+      break
     case 'traceparent':
       scan.traceparent ??= value
       break
