@@ -258,12 +258,13 @@ const samples: Record<string, unknown>[] = [
   },
   { kind: 'approval.requested', approval: 'ap1', subject: agent },
   { kind: 'heartbeat' },
+  { kind: 'note', session: '--', trace: { trace_id: 'Ünlike 1/é' } },
 ]
 
 const queries: [title: string, query: Partial<EntryQuery>, found: number[]][] = [
-  ['everything', {}, [0, 1, 2, 3, 4, 5, 6]],
-  ['newest first', { descending: true }, [6, 5, 4, 3, 2, 1, 0]],
-  ['after', { after: 4 }, [5, 6]],
+  ['everything', {}, [0, 1, 2, 3, 4, 5, 6, 7]],
+  ['newest first', { descending: true }, [7, 6, 5, 4, 3, 2, 1, 0]],
+  ['after', { after: 4 }, [5, 6, 7]],
   ['before', { after: 2, descending: true }, [1, 0]],
   ['kinds', { kinds: ['action.denied', 'heartbeat', 'none'] }, [4, 6]],
   ['no kinds', { kinds: [] }, []],
@@ -278,12 +279,19 @@ const queries: [title: string, query: Partial<EntryQuery>, found: number[]][] = 
   ['connection', { connection: 'test' }, [3, 4]],
   ['operation', { operation: 'v1.listMonitors' }, [1, 2]],
   ['operation with a star', { operation: 'v1.*Monitor*' }, [1, 2, 3, 4]],
-  ['a star alone', { operation: '*' }, [0, 1, 2, 3, 4, 5, 6]],
+  ['a star alone', { operation: '*' }, [0, 1, 2, 3, 4, 5, 6, 7]],
   ['brackets mean themselves', { operation: 'v1.delete*[x]' }, [3, 4]],
   ['a question mark means itself', { operation: 'v?.*' }, []],
   ['outcome', { outcome: 'denied' }, [4]],
   ['session and action', { session: 's2', action: 'a2' }, [3, 4]],
   ['approval, however it is named', { approval: 'ap1' }, [4, 5]],
+  ['an id is exact', { session: 'S2' }, []],
+  ['part of an id', { action: 'a' }, []],
+  ['an id that is a word of others', { approval: 'bot' }, []],
+  ['no id', { session: '' }, [5, 6]],
+  ['an id without a word', { session: '--' }, [7]],
+  ['an id of several words', { trace: 'Ünlike 1/é' }, [7]],
+  ['an id and words', { approval: 'ap1', text: 'bot' }, [5]],
   ['the trace that it is in, or else the one claimed', { trace: 'f'.repeat(32) }, [1, 3]],
   ['time', { since: 1_700_000_002_000, until: 1_700_000_004_000 }, [2, 3]],
   ['words', { text: 'LISTMONITORS v1' }, [1, 2]],
@@ -291,7 +299,7 @@ const queries: [title: string, query: Partial<EntryQuery>, found: number[]][] = 
   ['words of another script', { text: 'löschen' }, [4]],
   ['hostile words', { text: '" OR NOT * ^ NEAR( api.example.com' }, []],
   ['an address as words', { text: 'https://api.example.com/x' }, [1]],
-  ['text of signs alone', { text: '"*' }, [0, 1, 2, 3, 4, 5, 6]],
+  ['text of signs alone', { text: '"*' }, [0, 1, 2, 3, 4, 5, 6, 7]],
   [
     'all at once',
     {
@@ -346,6 +354,16 @@ function indexContract(check: Check): void {
     }
   })
 
+  check('who asks is told of what was durable before', async ({ log, index }) => {
+    for (const [i, fields] of samples.entries()) {
+      await log.append({ start: i, entries: [entryOf(i, fields)], blobs: [] })
+      const page = await index.search({ limit: 1, descending: true })
+      assert.deepEqual([page.entries[0]?.index, page.indexed], [i, i + 1])
+      assert.equal((await index.count({ filter: {}, fields: ['kind'], top: 1 })).entries, i + 1)
+    }
+    assert.equal((await index.identities({ limit: 9 })).identities.length, 2)
+  })
+
   check('entries that are no JSON are kept and listed all the same', async ({ log, index }) => {
     await log.append({
       start: 0,
@@ -371,7 +389,12 @@ function countContract(check: Check): void {
       { kind: 'action.completed', outcome: 'success', subject: { id: 'a1', name: 'Agent One' } },
       { kind: 'action.denied', outcome: 'denied', subject: { id: 'a1', name: 'Agent One' } },
       { kind: 'approval.requested', approval: 'ap_1', subject: { id: 'a2' } },
-      { kind: 'action.completed', outcome: 'success', subject: { id: 'a2' } },
+      {
+        kind: 'action.completed',
+        outcome: 'success',
+        subject: { id: 'a2' },
+        trace: { trace_id: 'f'.repeat(32) },
+      },
     ].map((fields, i) => entryOf(i, fields))
     await log.append({ start: 0, entries, blobs: [] })
     await index.whenIndexed(entries.length)
@@ -396,6 +419,12 @@ function countContract(check: Check): void {
       },
       indexed: 4,
     })
+    for (const [filter, found] of [
+      [{ approval: 'ap_1' }, 1],
+      [{ trace: 'f'.repeat(32) }, 1],
+      [{ trace: 'f'.repeat(32), outcome: 'denied' }, 0],
+    ] as const)
+      assert.equal((await index.count({ filter, fields: ['kind'], top: 1 })).entries, found)
     const page = await index.identities({ limit: 1 })
     assert.deepEqual(page, { identities: [{ entries: 2, first: 2, last: 3 }], next: 3 })
     assert.deepEqual(await index.identities({ limit: 1, before: 3 }), {

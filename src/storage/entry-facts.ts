@@ -101,14 +101,34 @@ function namesOf(...principals: Fields[]): string[] {
 
 function entryWords(entry: Fields): Set<string> {
   const words = new Set<string>()
-  for (const [key, value] of Object.entries(entry)) if (!wordless.has(key)) collect(value, words, 0)
+  for (const key of Object.keys(entry)) if (!wordless.has(key)) collect(entry[key], words, 0)
   return words
 }
 
 function collect(value: unknown, words: Set<string>, depth: number): void {
-  if (typeof value === 'string' || typeof value === 'number') {
-    for (const word of wordsOf(String(value))) words.add(word)
-  } else if (value !== null && typeof value === 'object' && depth < deepest) {
-    for (const each of Object.values(value)) collect(each, words, depth + 1)
+  if (typeof value === 'string') addWords(value, words)
+  else if (typeof value === 'number') addWords(String(value), words)
+  else if (value !== null && typeof value === 'object' && depth < deepest) {
+    for (const key of Object.keys(value)) collect((value as Fields)[key], words, depth + 1)
   }
+}
+
+/** Adds what `wordsOf` gives. Texts are short and many: while they are ASCII, no pattern is needed. */
+function addWords(text: string, words: Set<string>): void {
+  const lower = text.toLowerCase()
+  let from = -1
+  for (let at = 0; at < lower.length; at++) {
+    const code = lower.charCodeAt(at)
+    if (code > 0x7f) {
+      for (const word of wordsOf(lower)) words.add(word)
+      return
+    }
+    const within = (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39)
+    if (within && from < 0) from = at
+    else if (!within && from >= 0) {
+      words.add(lower.slice(from, at))
+      from = -1
+    }
+  }
+  if (from >= 0) words.add(lower.slice(from))
 }

@@ -224,7 +224,11 @@ export interface EntryPage {
   readonly indexed: number
 }
 
-/** The search tables: derived, never authoritative, rebuilt from the log when absent or behind. */
+/**
+ * The search tables: derived, never authoritative, rebuilt from the log when absent or behind. Who asks is told of all
+ * that was durable when the question came; where the index is far behind (after a start on a long log, while its disk
+ * is full), of what it has, and `indexed` says how far that is.
+ */
 export interface EntryIndex {
   readonly indexed: number
   /** Resolves when entries below `size` can be found; rejects when the store is closed before that. */

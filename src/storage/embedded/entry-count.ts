@@ -4,7 +4,7 @@ import type { CountField, CountQuery, EntryCounts, FieldCounts, SeenPage } from 
 import { approvalKey, bucketOf, columnOf, fieldCounts, timesOf, topKeys } from '../tally.ts'
 import { ColumnBlocks, type Columns } from './columns.ts'
 import type { EntrySearch, Filter } from './entry-search.ts'
-import type { WordField } from './index-schema.ts'
+import { idFields, type WordField } from './index-schema.ts'
 
 /** Entries found by id or text are counted one by one, the newest first, up to so many. */
 const mostFound = 100_000
@@ -30,20 +30,15 @@ export class EntryCount {
   }
 
   count(query: CountQuery, indexed: number): EntryCounts {
-    const { session, action, approval, text } = query.filter
     const { since, until } = timesOf(query)
     const size = Number(this.#database.prepare('SELECT max(id) AS id FROM word').get()?.['id'] ?? 0) + 1
-    const single =
-      session !== undefined || action !== undefined || approval !== undefined || text !== undefined
-    if (single) {
+    if ((['text', ...idFields] as const).some(each => query.filter[each] !== undefined)) {
       const found = this.#search.columns({ ...query.filter, since, until }, mostFound)
       const all: Plan = { since, until, pass: [] }
       const counted = this.#tally(query, size, { plan: all, blocks: () => [found] })
       return { ...counted, indexed, ...(found.time.length < mostFound ? {} : { newestOnly: mostFound }) }
     }
-    const pass = this.#search
-      .filters(query.filter)
-      .map(each => [each.column as WordField, passing(each, size)] as const)
+    const pass = this.#search.filters(query.filter).map(each => [each.column, passing(each, size)] as const)
     const plan: Plan = { since, until, pass }
     const blocks = () => this.#blocks.between(since, until, indexed)
     return { ...this.#tally(query, size, { plan, blocks }), indexed }

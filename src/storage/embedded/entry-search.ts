@@ -6,8 +6,8 @@ import { idFields, idNumber, spanEntries, wordFields, type WordField } from './i
 
 /** One filter on a column: the numbers it may hold, and about how many entries hold one of them. */
 export interface Filter {
-  readonly column: string
-  readonly values: readonly (number | bigint)[]
+  readonly column: WordField
+  readonly values: readonly number[]
   readonly entries: number
   /** Whether the empty text passes too. */
   readonly orEmpty: boolean
@@ -16,12 +16,9 @@ export interface Filter {
 /** Walking this many rows costs about as much as finding one by an index. */
 const walkFactor = 10
 
-/** Ids are taken for rare, whatever the log holds of them. */
-const idEntries = 0
-
 /**
  * Answers queries from the search tables. The walk is chosen here and not by SQLite: along the full-text index where
- * there are words; else along the index of the rarest filter; else, where all filters are common, along the entries
+ * there are words or ids; else along the index of the rarest filter; else, where all filters are common, along the entries
  * themselves, where matches then come soon. Columns that must not steer are written with a `+`.
  */
 export class EntrySearch {
@@ -67,7 +64,8 @@ export class EntrySearch {
       where.push(term)
       values.push(...more)
     }
-    const words = wordsOf(query.text ?? '')
+    const ids = idFields.filter(column => query[column] !== undefined)
+    const words = [...wordsOf(query.text ?? ''), ...ids.flatMap(column => longestWord(query[column]!))]
     const { seq, from } = words.length > 0 ? byWords : byEntry
     if (words.length > 0) add('words MATCH ?', words.map(word => `"${word}"`).join(' '))
     const guide = words.length > 0 ? undefined : guideOf(filters, high - low)
@@ -80,6 +78,7 @@ export class EntrySearch {
       if (filter === guide) add(`entry.${filter.column} <> 0`)
       add(`${filter === guide ? '' : '+'}entry.${filter.column} IN (${listOf(filter)})`, ...valuesOf(filter))
     }
+    for (const column of ids) add(`entry.${column} = ?`, idNumber(query[column]!))
     if (query.since !== undefined) add('+entry.time >= ?', query.since)
     if (query.until !== undefined) add('+entry.time < ?', query.until)
     const order = query.descending === true ? 'DESC' : 'ASC'
@@ -90,7 +89,7 @@ export class EntrySearch {
     return { prepared, values }
   }
 
-  /** The filters on columns; one with no value and without `orEmpty` matches nothing. */
+  /** The filters on columns of words; one with no value and without `orEmpty` matches nothing. */
   filters(query: EntryFilter): Filter[] {
     const filters: Filter[] = []
     const { kinds, identity, operation } = query
@@ -100,16 +99,6 @@ export class EntrySearch {
     for (const field of ['connection', 'outcome'] as const) {
       const text = query[field]
       if (text !== undefined) filters.push(this.#words(field, [text]))
-    }
-    for (const column of idFields) {
-      const text = query[column]
-      if (text === undefined) continue
-      filters.push({
-        column,
-        values: text === '' ? [] : [idNumber(text)],
-        entries: idEntries,
-        orEmpty: text === '',
-      })
     }
     return filters
   }
@@ -161,6 +150,13 @@ const byEntry = { seq: 'entry.seq', from: 'entry' }
 // CROSS JOIN keeps the order of the two: the full-text index leads.
 const byWords = { seq: 'words.rowid', from: 'words CROSS JOIN entry ON entry.seq = words.rowid' }
 
+/** By which an id is looked for: its longest word is the one that the fewest other entries have. */
+function longestWord(id: string): string[] {
+  return wordsOf(id)
+    .toSorted((a, b) => b.length - a.length)
+    .slice(0, 1)
+}
+
 function filterOf(column: WordField, rows: readonly Record<string, unknown>[], orEmpty: boolean): Filter {
   const values = rows.map(row => Number(row['id']))
   return { column, values, entries: rows.reduce((sum, row) => sum + Number(row['entries']), 0), orEmpty }
@@ -183,5 +179,5 @@ function listOf({ values, orEmpty }: Filter): string {
 }
 
 function valuesOf({ values }: Filter): SQLInputValue[] {
-  return values.length > 100 ? [JSON.stringify(values.map(Number))] : [...values]
+  return values.length > 100 ? [JSON.stringify(values)] : [...values]
 }

@@ -6,6 +6,7 @@ import { idFields, idNumber, spanEntries, wordFields, type WordField } from './i
 import type { ReadFrame } from './journal-reader.ts'
 
 const mostKnown = 20_000
+const mostIds = 4096
 
 /** Takes frames into the search tables. What it has taken is kept with each transaction. */
 export class EntryTaker {
@@ -19,6 +20,10 @@ export class EntryTaker {
   /** Numbers of words, `field` and text in one key. */
   #known = new Map<string, number>()
   #counts = new Map<number, number>()
+  /** The least and greatest time of each block of `span`, of the entries that are being taken. */
+  #spans = new Map<number, { low: number; high: number }>()
+  /** Hashes of ids of late. */
+  readonly #ids = new Map<string, bigint>()
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -39,22 +44,24 @@ export class EntryTaker {
     this.#count = database.prepare('UPDATE word SET entries = entries + ? WHERE id = ?')
   }
 
-  /** Takes in the entries of `frames` from `from`, all or none. Returns the index after the last. */
+  /**
+   * Takes in the entries of `frames` from `from`, all or none. Returns the index after the last. It does one thing for
+   * all of them before it does the next: in turn, parser, trees and words would drive each other out of the CPU's caches.
+   */
   take(frames: readonly ReadFrame[], from: number): number {
+    const entries = frames.flatMap(frame => frame.entries.slice(Math.max(0, from - frame.start)))
+    const facts = entries.map(entry => readFacts(entry))
+    const bodies = facts.map(bodyOf)
+    const next = from + entries.length
+    const last = entries.at(-1)
     this.#database.exec('BEGIN')
     try {
-      let next = from
-      let last: Buffer | undefined
-      for (const frame of frames) {
-        for (const entry of frame.entries.slice(next - frame.start)) {
-          this.#takeEntry(next++, readFacts(entry))
-          last = entry
-        }
-        for (const { digest, segment, offset, length } of frame.blobs) {
-          this.#insert.blob.run(Buffer.from(digest, 'hex'), segment, offset, length)
-        }
-      }
+      for (const [i, each] of facts.entries()) this.#takeEntry(from + i, each)
+      for (const [i, body] of bodies.entries()) this.#insert.words.run(from + i, body)
+      for (const { digest, segment, offset, length } of frames.flatMap(frame => frame.blobs))
+        this.#insert.blob.run(Buffer.from(digest, 'hex'), segment, offset, length)
       for (const [id, count] of this.#counts) this.#count.run(count, id)
+      for (const [block, { low, high }] of this.#spans) this.#insert.span.run(block, low, high)
       this.#columns.fill(from, next)
       this.#insert.meta.run('indexed', next)
       if (last !== undefined) this.#insert.meta.run('last', hash('sha256', last))
@@ -67,6 +74,7 @@ export class EntryTaker {
       throw error
     } finally {
       this.#counts.clear()
+      this.#spans.clear()
     }
   }
 
@@ -91,6 +99,7 @@ export class EntryTaker {
   /** Forgets the times, texts and places that belonged to entries below `below` alone, in segments before `segment`. */
   forgetRest(below: number, segment: number): void {
     this.#known.clear()
+    this.#ids.clear()
     this.#database.exec('BEGIN')
     this.#database.prepare('DELETE FROM blob WHERE segment < ?').run(segment)
     this.#database.prepare('DELETE FROM span WHERE block < ?').run(Math.floor(below / spanEntries))
@@ -107,17 +116,35 @@ export class EntryTaker {
     const { changes } = this.#database.prepare('DELETE FROM entry WHERE seq = ?').run(seq)
     // Forgotten already, by an attempt that was interrupted: its words are gone too.
     if (changes === 0) return
-    const body = [...facts.words].join(' ')
-    this.#database.prepare(`INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)`).run(seq, body)
+    this.#database
+      .prepare(`INSERT INTO words (words, rowid, body) VALUES ('delete', ?, ?)`)
+      .run(seq, bodyOf(facts))
     for (const field of wordFields) this.#word(field, facts)
   }
 
   #takeEntry(seq: number, facts: EntryFacts): void {
     const words = wordFields.map(field => this.#word(field, facts))
-    const ids = idFields.map(field => idNumber(facts[field]))
+    const ids = idFields.map(field => this.#id(facts[field]))
     this.#insert.entry.run(seq, facts.time, ...words, ...ids)
-    this.#insert.words.run(seq, [...facts.words].join(' '))
-    this.#insert.span.run(Math.floor(seq / spanEntries), facts.time, facts.time)
+    this.#span(Math.floor(seq / spanEntries), facts.time)
+  }
+
+  #span(block: number, time: number): void {
+    const span = this.#spans.get(block)
+    if (span === undefined) this.#spans.set(block, { low: time, high: time })
+    else {
+      span.low = Math.min(span.low, time)
+      span.high = Math.max(span.high, time)
+    }
+  }
+
+  /** An id comes again soon, if it does: in the other entry of its action, in the next of its session. */
+  #id(text: string): bigint {
+    let id = this.#ids.get(text)
+    if (id !== undefined) return id
+    if (this.#ids.size >= mostIds) this.#ids.clear()
+    this.#ids.set(text, (id = idNumber(text)))
+    return id
   }
 
   #word(field: WordField, facts: EntryFacts): number {
@@ -140,4 +167,9 @@ export class EntryTaker {
     this.#known.set(key, id)
     return id
   }
+}
+
+/** What the full-text index has of an entry, and must be given again to forget it. */
+function bodyOf({ words }: EntryFacts): string {
+  return [...words].join(' ')
 }

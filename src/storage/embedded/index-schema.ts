@@ -1,12 +1,13 @@
 /**
  * The search tables. Texts that few entries differ in (kind, who, connection, operation, outcome) are numbers into
  * `word`, with a count of their entries; ids that nearly every entry differs in are hashes. A row is about 40 bytes, so
- * that even walking all of a million rows is quick.
+ * that even walking all of a million rows is quick. Ids have no trees of their own, in which each would go to a place of
+ * its own: they are among the entry's words, and the full-text index, which merges sorted runs, finds them.
  */
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 
-export const schemaVersion = 3
+export const schemaVersion = 4
 
 /** Columns that hold numbers into `word`; `who` is all names of an entry in one. 0 is the empty text. */
 export const wordFields = ['kind', 'who', 'connection', 'operation', 'outcome'] as const
@@ -27,7 +28,7 @@ export function createTables(database: DatabaseSync): void {
     );
     CREATE TABLE name (name TEXT NOT NULL, who INTEGER NOT NULL, PRIMARY KEY (name, who)) WITHOUT ROWID;
     CREATE TABLE entry (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, ${columns.map(each => `${each} INTEGER NOT NULL`).join(', ')});
-    ${columns.map(each => `CREATE INDEX entry_${each} ON entry (${each}) WHERE ${each} <> 0;`).join('\n')}
+    ${wordFields.map(each => `CREATE INDEX entry_${each} ON entry (${each}) WHERE ${each} <> 0;`).join('\n')}
     CREATE TABLE span (block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL);
     CREATE TABLE columns (
       block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, entries INTEGER NOT NULL, body BLOB NOT NULL

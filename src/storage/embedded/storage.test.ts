@@ -120,6 +120,20 @@ test('a journal that is damaged is not opened, and the lock is let go', async t 
   await again.close()
 })
 
+test('an index that cannot follow answers with what it has, and who waits for more is told at the end', async t => {
+  const directory = scratch(t)
+  const storage = await openEmbeddedStorage({ directory, config })
+  t.after(() => storage.close())
+  // The journal's thread has the file open; the index does not yet.
+  rmSync(join(directory, 'journal', '00000001.seg'))
+  await storage.log.append({ start: 0, entries: [entryOf(0)], blobs: [] })
+  const waits = assert.rejects(storage.index.whenIndexed(1), /closed/)
+  const { entries, indexed } = await storage.index.search({ limit: 1 })
+  assert.deepEqual([entries, indexed], [[], 0])
+  await storage.close()
+  await waits
+})
+
 test('after closing every call is refused', async t => {
   const storage = await openEmbeddedStorage({ directory: scratch(t), config })
   await storage.close()
