@@ -24,6 +24,12 @@ export const oauthSection = z
       .optional()
       .describe('PKCS #8 PEM of the key to sign with in place of a secret (`private_key_jwt`), a reference'),
     key_id: z.string().max(256).optional().describe('`kid` of that key'),
+    assertion_audience: z
+      .enum(['issuer', 'token_endpoint'])
+      .default('issuer')
+      .describe(
+        'Whom a signed assertion names as its audience; some servers want to see their token endpoint',
+      ),
     authentication: z
       .enum(['basic', 'post'])
       .default('basic')

@@ -11,6 +11,8 @@ export interface OAuthCredential {
   readonly client_secret?: string | undefined
   readonly private_key?: string | undefined
   readonly key_id?: string | undefined
+  /** `aud` of the assertion that the key signs; default `issuer`. */
+  readonly assertion_audience?: 'issuer' | 'token_endpoint' | undefined
   readonly authentication?: 'basic' | 'post' | undefined
   readonly scopes: readonly string[]
   /** RFC 8707: what the token is for. */

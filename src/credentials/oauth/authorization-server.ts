@@ -63,7 +63,8 @@ export class AuthorizationServer {
   }
 
   async #open(): Promise<oidc.Configuration> {
-    const [metadata, authentication] = await Promise.all([this.#discover(), this.#authentication()])
+    const metadata = await this.#discover()
+    const authentication = await this.#authentication(metadata)
     const client = new oidc.Configuration(metadata, this.#of.client_id, {}, authentication)
     client.timeout = timeoutSeconds
     client[oidc.customFetch] = boundedFetch
@@ -110,11 +111,20 @@ export class AuthorizationServer {
     return await discover('oauth2').catch(() => discover('oidc'))
   }
 
-  async #authentication(): Promise<oidc.ClientAuth> {
+  async #authentication(metadata: oidc.ServerMetadata): Promise<oidc.ClientAuth> {
     if (this.#key !== undefined) {
       const pem = await this.#key.read()
       const key = await importPKCS8(pem, algorithmOf(pem))
-      return oidc.PrivateKeyJwt(this.#of.key_id === undefined ? key : { key, kid: this.#of.key_id })
+      const { key_id: kid, assertion_audience } = this.#of
+      return oidc.PrivateKeyJwt(kid === undefined ? key : { key, kid }, {
+        [oidc.modifyAssertion]: (header, payload) => {
+          // RFC 7523 section 3 lets it be either; which one a server takes is its own matter.
+          if (assertion_audience === 'token_endpoint') payload['aud'] = metadata.token_endpoint
+          // The name of RFC 9864 is known to few servers yet.
+          const known = metadata.token_endpoint_auth_signing_alg_values_supported ?? []
+          if (header['alg'] === 'Ed25519' && !known.includes('Ed25519')) header['alg'] = 'EdDSA'
+        },
+      })
     }
     if (this.#secret === undefined) return oidc.None()
     const secret = await this.#secret.read()

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { inspect } from 'node:util'
-import { importSPKI, jwtVerify } from 'jose'
 import {
   type PracticeIdentityProvider,
   startPracticeIdentityProvider,
@@ -101,41 +97,4 @@ test('P4: the token is among what is masked, and an error says nothing of the se
   )
   assert.match(inspect(refused), /invalid_client/)
   assert.doesNotMatch(inspect(refused, { depth: 10 }), /not-the-secret/)
-})
-
-test('the client proves itself with a signed assertion in place of a secret', async () => {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  await writeFile(join(base, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
-  const spki = publicKey.export({ type: 'spki', format: 'pem' }).toString()
-  let header: unknown
-  const server = createServer((request, response) => {
-    const parts: Buffer[] = []
-    request.on('data', (part: Buffer) => parts.push(part))
-    request.on('end', () => {
-      const form = new URLSearchParams(Buffer.concat(parts).toString())
-      void (async () => {
-        const { protectedHeader, payload } = await jwtVerify(
-          form.get('client_assertion')!,
-          await importSPKI(spki, 'ES256'),
-        )
-        header = { ...protectedHeader, sub: payload.sub }
-        response.setHeader('content-type', 'application/json')
-        response.end('{"access_token":"issued-for-a-signature","token_type":"Bearer"}')
-      })()
-    })
-  })
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const target = connection({
-    issuer,
-    token_endpoint: `${issuer}/token`,
-    client_id: 'gateway',
-    client_secret: undefined,
-    private_key: 'file:key.pem',
-    key_id: 'k1',
-  })
-  const { secrets } = await createCredentials({ base }).lease({ target })
-  assert.equal(secrets['token'], 'issued-for-a-signature')
-  assert.deepEqual(header, { alg: 'ES256', kid: 'k1', sub: 'gateway' })
-  server.close()
 })
