@@ -12,6 +12,7 @@ import { newId } from '../id.ts'
 import type { Action, Risk } from '../model/action.ts'
 import type { ApprovalTerms } from '../model/decision.ts'
 import { type Principal, samePerson, type Subject, subjectFacts } from '../model/subject.ts'
+import { plainOperation } from '../policy/address.ts'
 import { compileGlob, type Glob } from '../policy/glob.ts'
 import type { StateStore } from '../storage/storage.ts'
 import type { Channel, Vote } from './approval.ts'
@@ -184,7 +185,10 @@ export class Grants implements Coverage {
       const acted = session.subject.onBehalfOf
       if (onBehalfOf !== undefined && (acted === undefined || !isFor(onBehalfOf, acted))) continue
       if (!grant.risks.includes(action.risk)) continue
-      if (!globs.some(glob => (action.known || glob.literal) && glob.matches(action.operation))) continue
+      if (
+        !globs.some(glob => (action.known || glob.literal) && glob.matches(plainOperation(action.operation)))
+      )
+        continue
       if (satisfies(grant, session.subject, terms)) return { id: grant.id, facts: coverFacts(grant, terms) }
     }
     return undefined
@@ -236,7 +240,10 @@ export class Grants implements Coverage {
 
   #remember(grant: Grant): void {
     if (grant.state === 'active' && !this.#isOver(grant))
-      this.#inForce.set(grant.id, { grant, globs: grant.operations.map(each => compileGlob(each)) })
+      this.#inForce.set(grant.id, {
+        grant,
+        globs: grant.operations.map(each => compileGlob(plainOperation(each))),
+      })
     else this.#inForce.delete(grant.id)
   }
 

@@ -121,6 +121,32 @@ test('P6: no spelling of an operation slips past a deny or an ask', () => {
   assert.equal(judge(policyOf(allowAll, except), { action: drop }).effect, 'deny')
 })
 
+test('P6: an address in an operation is the same in either case of scheme and host, to every rule', () => {
+  const read = (address: string) => ({
+    action: { operation: `resources/read:${address}`, risk: 'read' as const },
+  })
+  const effect = (pattern: string, address: string): Effect =>
+    judge(policyOf({ name: 'one', effect: 'allow', operations: [pattern] }), read(address)).effect
+  for (const pattern of ['resources/read:memo://Host/*', 'resources/*:MEMO://hOST/a', '*:memo://host/a'])
+    for (const address of ['memo://host/a', 'Memo://HOST/a'])
+      assert.equal(effect(pattern, address), 'permit', `${pattern} ${address}`)
+  assert.equal(effect('resources/read:memo://host/A', 'memo://host/a'), 'deny', 'the path is another')
+  assert.equal(effect('resources/read:memo://Ana@host/*', 'memo://ana@host/a'), 'deny', 'who is another')
+  assert.equal(effect('Resources/read:memo://host/*', 'memo://host/a'), 'deny', 'the method is another')
+  const masked = {
+    name: 'masked',
+    effect: 'allow',
+    operations: ['resources/read:memo://Host/*'],
+    mask: ['personal'],
+  }
+  const { obligations } = judge(policyOf(allowAll, masked), read('MEMO://host/a'))
+  assert.deepEqual(obligations.mask, ['personal'])
+  // Of other operations the spelling is what it was.
+  const path = { ...allowAll, operations: ['GET /to/http://Host/*'] }
+  const get = { action: { operation: 'GET /to/http://host/a', risk: 'read' as const } }
+  assert.equal(judge(policyOf(path), get).effect, 'deny')
+})
+
 const unknown: Partial<Action> = { operation: 'GET /beta/things', known: false }
 const reaching: readonly [string, unknown, Effect][] = [
   ['no operations', {}, 'deny'],

@@ -6,6 +6,7 @@
 import type { Action, ResourceNames } from '../model/action.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Subject } from '../model/subject.ts'
+import { plainOperation } from './address.ts'
 import { compileGlob, compileGlobs, type Glob } from './glob.ts'
 import type { RuleIssue } from './rule.ts'
 import type { ConnectionsSource, RuleSource, SubjectsSource } from './schema.ts'
@@ -100,10 +101,10 @@ export interface Operations {
 
 /**
  * Whatever narrows what is permitted ignores case: the patterns of deny and require_approval, the exclusions of
- * allow. Whatever widens it compares the exact spelling.
+ * allow. Whatever widens it compares the exact spelling, but for the scheme and the host of an address.
  */
 export function operationSelector(source: RuleSource): Operations {
-  const patterns = source.operations ?? []
+  const patterns = (source.operations ?? []).map(pattern => plainOperation(pattern))
   const narrows = source.effect !== 'allow'
   const written = patterns.filter(pattern => !pattern.startsWith('!'))
   const excluded = compileGlobs(
@@ -113,10 +114,14 @@ export function operationSelector(source: RuleSource): Operations {
   const covered = written.length === 0 ? () => true : compileGlobs(written, { ignoreCase: narrows })
   const naming = written.map(pattern => compileGlob(pattern)).filter(glob => isNaming(glob, source))
   const asksAnything = source.unknown && source.effect === 'require_approval'
-  const matches = (operation: string): boolean => covered(operation) && !excluded(operation)
+  const matches = (operation: string): boolean => {
+    const folded = plainOperation(operation)
+    return covered(folded) && !excluded(folded)
+  }
+  const isNamed = (folded: string): boolean => naming.some(glob => glob.matches(folded))
   return {
     matches,
-    names: operation => (asksAnything || naming.some(glob => glob.matches(operation))) && matches(operation),
+    names: operation => (asksAnything || isNamed(plainOperation(operation))) && matches(operation),
     issues: issuesOf(source, naming.length),
   }
 }

@@ -1,4 +1,5 @@
 /** What a request is taken for: operation, risk, resource. */
+import { plainAddress } from '../../policy/address.ts'
 import type { Risk } from '../../model/action.ts'
 import type { Meaning } from './action.ts'
 import type { Kind } from './catalogue.ts'
@@ -14,11 +15,13 @@ const used: Readonly<Record<Kind, string>> = {
 
 export function itemMeaning(kind: Kind, { server, item, name }: Offered): Meaning {
   const classified = kind === 'tools' ? server.risk(item) : undefined
+  if (kind === 'resources' || kind === 'templates')
+    return resourceMeaning(used[kind], { uri: name, server, known: true })
   return {
     operation: `${used[kind]}:${name}`,
     known: true,
     risk: classified?.risk ?? 'read',
-    resource: kind === 'tools' || kind === 'prompts' ? `${server.name}/${item.key}` : item.key,
+    resource: `${server.name}/${item.key}`,
     server: server.name,
     address: addressOf(server),
     name,
@@ -40,7 +43,8 @@ export function resourceMeaning(
   method: string,
   of: { uri: string; server: Server; known: boolean },
 ): Meaning {
-  const { uri, server, known } = of
+  const { server, known } = of
+  const uri = plainAddress(of.uri)
   return {
     operation: `${method}:${uri}`,
     known,

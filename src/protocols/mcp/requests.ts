@@ -198,7 +198,9 @@ export class Requests {
     const { asked, client } = caller
     const uri = nameIn(asked.params, 'uri')
     if (isAmbiguous(uri))
-      throw malformed('uri is not in its plain form (dot segments, control characters, needless escapes)')
+      throw malformed(
+        'uri is not in its plain form (dot segments, needless escapes, another spelling of its host)',
+      )
     const found = await this.#findResource(caller, uri)
     if (found === undefined)
       throw new RpcError(notFoundCode(asked.client.era), 'Resource not found', { data: { uri } })
@@ -227,6 +229,9 @@ export class Requests {
     const name = textOf(ref['name'])
     const uri = textOf(ref['uri'])
     const prompt = name === undefined ? undefined : await this.#find(caller, 'prompts', name)
+    // An expression of a template may stand for a host.
+    if (uri !== undefined && isAmbiguous(uri.replaceAll(/\{[^{}]*\}/g, 'x')))
+      throw malformed('ref is not in its plain form')
     const byUri = uri === undefined ? undefined : await this.#findResource(caller, uri)
     const used =
       prompt !== undefined

@@ -2,6 +2,7 @@
  * The long stream of what servers say unasked: `subscriptions/listen` of 2026 and the GET stream of 2025, each from
  * servers of either era. It carries what was asked for and may be read, tagged with the client's own request.
  */
+import { plainAddress } from '../../policy/address.ts'
 import { type Caller, contactOf, type Parts } from './caller.ts'
 import type { Io } from './exchange.ts'
 import type { Outcome } from './feed.ts'
@@ -244,10 +245,11 @@ function isWanted({ method, params }: RpcNotification, filter: Filter): boolean 
       return filter[name as keyof typeof changes] === true
   }
   if (method !== 'notifications/resources/updated') return false
-  const uri = textOf(params['uri']) ?? ''
-  return (filter.resourceSubscriptions ?? []).some(
-    each => uri === each || uri.startsWith(`${each.replace(/\/$/, '')}/`),
-  )
+  const uri = plainAddress(textOf(params['uri']) ?? '')
+  return (filter.resourceSubscriptions ?? []).some(each => {
+    const wanted = plainAddress(each)
+    return uri === wanted || uri.startsWith(`${wanted.replace(/\/$/, '')}/`)
+  })
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 /** The servers behind a connection as one: whose a name is, and what the whole offers. */
+import { plainAddress } from '../../policy/address.ts'
 import { GatewayError } from '../../errors.ts'
 import { compileGlob } from '../../policy/glob.ts'
 import { type Item, type Kind, listings } from './catalogue.ts'
@@ -92,10 +93,13 @@ export class VirtualServer {
     const whole = at.partial !== true
     if (whole && lists.some(({ resources, templates }) => resources === undefined || templates === undefined))
       return 'unread'
-    const listing = lists.find(({ resources }) => resources?.has(uri) === true)
+    const plain = plainAddress(uri)
+    const listing =
+      lists.find(({ resources }) => resources?.has(uri) === true) ??
+      lists.find(({ resources }) => [...(resources?.keys() ?? [])].some(each => plainAddress(each) === plain))
     if (listing !== undefined) return { server: listing.server, known: true }
     const fitting = lists.find(({ templates }) =>
-      [...(templates?.keys() ?? [])].some(each => fits(uri, each)),
+      [...(templates?.keys() ?? [])].some(each => fits(plain, plainAddress(each))),
     )
     if (fitting !== undefined) return { server: fitting.server, known: true }
     return this.servers.length === 1 ? { server: this.servers[0]!, known: false } : undefined
