@@ -94,6 +94,37 @@ test('P3: growth is published by itself', async t => {
   await checkpointer.close()
 })
 
+test('P3: a log that goes on growing has fewer heads, each within a second of growth', async t => {
+  const store = fakeStore(numbered(0, 1))
+  const heads: number[] = []
+  const onPublished = ({ size }: { size: number }): void => void heads.push(size)
+  const checkpointer = await openCheckpointer({ ...optionsFor(await place(t), store), onPublished })
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const headsAfter = async (ms: number): Promise<number[]> => {
+    now += ms
+    t.mock.timers.tick(ms)
+    await checkpointer.catchUp()
+    return heads
+  }
+  const grow = (): void => {
+    store.entries.push(...numbered(store.size, store.size + 1))
+    checkpointer.grew()
+  }
+  grow()
+  assert.deepEqual(await headsAfter(249), [])
+  assert.deepEqual(await headsAfter(1), [2])
+  grow()
+  grow()
+  assert.deepEqual(await headsAfter(749), [2])
+  assert.deepEqual(await headsAfter(1), [2, 4])
+  assert.deepEqual(await headsAfter(10_000), [2, 4])
+  grow()
+  assert.deepEqual(await headsAfter(250), [2, 4, 5])
+  await checkpointer.close()
+})
+
 async function flip(path: string, at: number): Promise<void> {
   const bytes = await readFile(path)
   bytes[at]! ^= 1

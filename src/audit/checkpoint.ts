@@ -27,7 +27,7 @@ export interface CheckpointerOptions extends WorkerOptions {
   readonly onRetired?: (vkey: string) => void
   /** Publishing failed and will be tried again (a full disk, say). */
   readonly onFailure?: (error: Error) => void
-  /** Milliseconds from growth to the new head, at most 1000. */
+  /** Milliseconds from growth to the new head, at most 1000; while it goes on growing, up to three times as many. */
   readonly delay?: number
   /** Milliseconds between heads while nothing grows, and between steps of the round that compares log and store. */
   readonly every?: number
@@ -50,6 +50,8 @@ export class LogAlarm extends Error {
 
 type Answered = Extract<WorkerReply, { state: WorkerState }>
 
+/** From growth to the start of work on its head; with that work it is within a second. */
+const longestDelay = 750
 const entriesPerRead = 1024
 const entriesPerPublish = 65_536
 
@@ -72,6 +74,8 @@ export class Checkpointer {
   readonly #stopped = new AbortController()
   #state: WorkerState = { size: 0, root: '', vkeys: [], created: [], earlier: [] }
   #open = false
+  /** When work on the last head began. */
+  #began = Number.NEGATIVE_INFINITY
   /** Where the round of comparisons stands. */
   #round = 0
   #calling = 0
@@ -150,10 +154,16 @@ export class Checkpointer {
   /** To be called when the log has grown; `audit.onGrowth(() => checkpointer.grew())`. */
   grew(): void {
     if (this.#soon !== undefined || this.#stopped.signal.aborted) return
-    this.#soon = setTimeout(() => {
-      this.#soon = undefined
-      this.#publishQuietly()
-    }, this.#options.delay ?? 250).unref()
+    const delay = this.#options.delay ?? 250
+    // A head costs the same however much has grown: a log that is busy has fewer of them, and still in time.
+    const next = this.#began + Math.min(delay * 3, longestDelay) - performance.now()
+    this.#soon = setTimeout(
+      () => {
+        this.#soon = undefined
+        this.#publishQuietly()
+      },
+      Math.max(delay, next),
+    ).unref()
   }
 
   /** Integrates all that is committed and gives size and root, without signing: what `log.opened` continues. */
@@ -167,6 +177,7 @@ export class Checkpointer {
   /** Integrates all that is committed, signs and publishes. Throws LogAlarm for damage, else what failed. */
   async publish(): Promise<SignedHead> {
     return await this.#inTurn(async () => {
+      this.#began = performance.now()
       await this.#compareTail()
       await this.#integrate()
       await this.#call({ op: 'publish' })

@@ -13,13 +13,13 @@ import {
   readIfThere,
   readTile,
   replaceFile,
-  subtreeHash,
   syncDirectories,
   tilePath,
   tileWidth,
   unpackEntries,
   widthAt,
 } from './tiles.ts'
+import { TileReading } from './tile-reading.ts'
 import { consistencyProof, foldRight, hashBytes, leafHash, subtreesOf } from './tree.ts'
 
 /** Evidence that what was committed, integrated or signed before is not what is there now. Nothing more is signed. */
@@ -63,6 +63,8 @@ export class PublishedTree {
   readonly #options: PublishedTreeOptions
   #size = 0
   #edges: Edge[] = []
+  /** Of `#edges`, once somebody asked for it. */
+  #root: Buffer | undefined
   /** Entries of the last bundle, which is not full. */
   #bundle: Buffer[] = []
   #signed: PublishedHead | undefined
@@ -100,7 +102,7 @@ export class PublishedTree {
   }
 
   get root(): Buffer {
-    return rootOfEdges(this.#edges)
+    return (this.#root ??= rootOfEdges(this.#edges))
   }
 
   /** Takes in entries, packed as in a bundle, that follow `size`. Full tiles are written at once. */
@@ -108,6 +110,7 @@ export class PublishedTree {
     for (const entry of unpackEntries(packed)) {
       this.#bundle.push(entry)
       this.#size++
+      this.#root = undefined
       this.#add(0, leafHash(entry))
     }
   }
@@ -174,7 +177,10 @@ export class PublishedTree {
       const index = start + i
       if (index >= (this.#signed?.size ?? 0)) return
       if (i === 0 || index % tileWidth === 0)
-        tile = this.#leaves(Math.floor(index / tileWidth), this.#signed!.size)
+        tile = readTile(this.#options.directory, 0, {
+          index: Math.floor(index / tileWidth),
+          size: this.#signed!.size,
+        })
       const at = (index % tileWidth) * hashBytes
       if (!leafHash(entry).equals(tile.subarray(at, at + hashBytes))) {
         throw new DamageError(`entry ${index} is not what was integrated`)
@@ -207,7 +213,7 @@ export class PublishedTree {
       throw new DamageError('the tiles do not give the signed root')
     this.#size = head.size
     this.#signed = head
-    this.#checkBundle(Math.floor(head.size / tileWidth), head.size)
+    this.#checkBundle(Math.floor(head.size / tileWidth), new TileReading(this.#options.directory, head.size))
   }
 
   #lastBundle(size: number): Buffer[] {
@@ -262,24 +268,23 @@ export class PublishedTree {
    * the files give, and their growth from the last signed head is computed from the same files.
    */
   #readBack(root: Buffer): void {
-    const { directory } = this.#options
-    for (const index of this.#fresh) this.#checkBundle(index, this.#size)
-    for (const index of this.#fresh) this.#checkParent(index)
-    if (!rootOfEdges(edgesAt(directory, this.#size)).equals(root)) {
+    const reading = new TileReading(this.#options.directory, this.#size)
+    for (const index of this.#fresh) this.#checkBundle(index, reading)
+    for (const index of this.#fresh) this.#checkParent(index, reading)
+    if (!reading.root(this.#size).equals(root)) {
       throw new DamageError('the tiles on disk do not give the root that was computed')
     }
     const before = this.#signed
     if (before === undefined) return
     if (before.size > this.#size) throw new DamageError('the log is shorter than its last signed head')
-    const parts = subtreesOf(0, before.size).map(each => subtreeHash(directory, this.#size, each))
-    if (!foldRight(parts).equals(before.root))
+    if (!reading.root(before.size).equals(before.root))
       throw new DamageError('the log is no growth of its last signed head')
   }
 
-  #checkBundle(index: number, size: number): void {
-    const width = widthAt(0, index, size)
+  #checkBundle(index: number, reading: TileReading): void {
+    const width = widthAt(0, index, this.#size)
     if (width === 0) return
-    const tile = this.#leaves(index, size)
+    const tile = reading.tile(0, index)
     for (const [i, entry] of this.#readBundle(index, width).entries()) {
       if (!leafHash(entry).equals(tile.subarray(i * hashBytes, (i + 1) * hashBytes))) {
         throw new DamageError(`entry ${index * tileWidth + i} in its bundle is not what was integrated`)
@@ -288,22 +293,17 @@ export class PublishedTree {
   }
 
   /** Follows a fresh full tile upwards: each full tile's root stands in the tile above it. */
-  #checkParent(leafTile: number): void {
-    const { directory } = this.#options
+  #checkParent(leafTile: number, reading: TileReading): void {
     for (let level = 0, index = leafTile; widthAt(level, index, this.#size) === tileWidth; level++) {
-      const tile = readTile(directory, level, { index, size: this.#size })
+      const tile = reading.tile(level, index)
       const above = Math.floor(index / tileWidth)
-      const parent = readTile(directory, level + 1, { index: above, size: this.#size })
+      const parent = reading.tile(level + 1, above)
       const at = (index % tileWidth) * hashBytes
       if (!perfectRoot(tile).equals(parent.subarray(at, at + hashBytes))) {
         throw new DamageError(`${tilePath(level, index)} is not what the tile above it says`)
       }
       index = above
     }
-  }
-
-  #leaves(index: number, size: number): Buffer {
-    return readTile(this.#options.directory, 0, { index, size })
   }
 
   /** The spec lets partial tiles go once the full one is there; kept, they would be 255 files for each. */

@@ -44,7 +44,9 @@ const checkpoint = z
     delay: duration()
       .refine(ms => ms >= 10 && ms <= 1000, 'write 10ms to 1s')
       .default(250)
-      .describe('From growth to a signed head'),
+      .describe(
+        'From growth to a signed head; while the log goes on growing up to three times as long, within a second',
+      ),
     every: atLeast(1000, 10_000, 'A head is signed this often though nothing grew'),
   })
   .prefault({})
