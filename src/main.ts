@@ -38,6 +38,7 @@ import { datadogProtocol } from './protocols/http/datadog/index.ts'
 import { httpProtocol } from './protocols/http/index.ts'
 import { mcpProtocol } from './protocols/mcp/index.ts'
 import { postgresProtocol } from './protocols/postgres/index.ts'
+import { refusedRequests } from './protocols/refused-requests.ts'
 import { Budgets } from './policy/budgets.ts'
 import { loadRecordingKeys } from './recording/keys.ts'
 import { EncryptedRecordings } from './recording/recordings.ts'
@@ -113,7 +114,10 @@ export async function startGateway(options: StartOptions): Promise<RunningGatewa
     rolesOf: subject => gateway.rolesOf(subject),
     otherwise: request => identifyAt(apiBase, request),
   })
+  const unreadable = refusedRequests(services.audit)
+  undo.defer(() => unreadable.close())
   const listeners = await openListeners({
+    unreadable,
     listen: config.listen,
     certificates: config.identity.certificates,
     limits: config.limits,

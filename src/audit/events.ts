@@ -15,6 +15,8 @@ export const eventKinds = {
   'action.not_forwarded': 'A fault stopped the action before anything was forwarded',
   'action.outcome_unknown': 'The gateway stopped between intent and end; the action may have run',
   'identity.refused': 'A credential was presented and not accepted; the reason is here and not in the answer',
+  'request.refused':
+    'What came could not be read as a request of this gateway, and ended before anybody was identified; beyond a few for an address, a count',
   'identity.signed_in': 'A person or machine signed in to the gateway',
   'identity.signed_out': 'A session of a person with the gateway ended',
   'identity.invited': 'A person was invited to have a password of the gateway’s own',

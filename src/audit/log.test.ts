@@ -282,6 +282,7 @@ async function runOne(audit: AuditLog): Promise<void> {
 test('P1: a flood of refused credentials, or of notes, leaves room for intents', async () => {
   for (const [kind, most] of [
     ['identity.refused', maxOfShare.refusals],
+    ['request.refused', maxOfShare.refusals],
     ['audit.read', maxOfShare.notes],
   ] as const) {
     const store = fakeStore()

@@ -134,7 +134,7 @@ class Log implements AuditLog {
   async note(kind: EventKind, attributes: Readonly<Record<string, unknown>>): Promise<EntryRef> {
     if (this.#state === 'closed') throw this.#refused(new GatewayError('shutting-down'))
     const session = typeof attributes['session'] === 'string' ? { session: attributes['session'] } : {}
-    const share = kind === 'identity.refused' ? 'refusals' : 'notes'
+    const share = kind === 'identity.refused' || kind === 'request.refused' ? 'refusals' : 'notes'
     return this.#write(kind, attributeMembers(attributes), { ...session, share })
   }
 

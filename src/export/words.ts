@@ -34,6 +34,7 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'action.not_forwarded': words('access', 'failure', ['error', 'not forwarded']),
   'action.outcome_unknown': words('access', 'unknown', ['error', 'outcome unknown']),
   'identity.refused': words('authentication', 'failure', ['warn', 'A credential was refused']),
+  'request.refused': words('system', 'failure', ['notice', 'An unreadable request was refused']),
   'identity.signed_in': words('authentication', 'success', ['info', 'Signed in']),
   'identity.signed_out': words('authentication', 'success', ['info', 'Signed out']),
   'identity.invited': words('admin', 'success', ['notice', 'A person was invited']),

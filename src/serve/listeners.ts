@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import type { CertificateConfig } from '../config/certificates.ts'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
 import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
+import type { RefusedRequests } from '../protocols/refused-requests.ts'
 import { createHttpServer, type HttpServer, type Routed } from '../protocols/http/server.ts'
 import { refusePage, wantsPage } from './browser/refuse-pages.ts'
 import type { ConnectionTable } from './connections.ts'
@@ -40,6 +41,8 @@ export interface ListenOptions {
   readonly domain: string | undefined
   readonly pages: readonly Page[]
   readonly authorities: readonly string[]
+  /** Takes note of what could not be read as a request. */
+  readonly unreadable: RefusedRequests
 }
 
 /** Opens every listener, or none: if one fails, those before it are closed again. */
@@ -84,6 +87,7 @@ async function openListener(each: ListenConfig[number], options: ListenOptions):
       ? {}
       : { tls: { ...tlsOptions(tls), ...(tls.clients && { clientIssuer: tls.clients.issuer }) } }),
     authorities: options.authorities,
+    unreadable: options.unreadable.note,
     limits: {
       headers: limits.header_bytes,
       headersTimeout: limits.head_timeout,

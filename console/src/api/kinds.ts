@@ -32,6 +32,7 @@ export const kindSets = {
     label: 'Sign-ins and sessions',
     kinds: [
       'identity.refused',
+      'request.refused',
       'identity.signed_in',
       'identity.signed_out',
       'identity.linked',

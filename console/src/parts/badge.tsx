@@ -30,6 +30,7 @@ export function outcomeTone(outcome: string): BadgeTone {
 
 const kindTones: Readonly<Record<string, BadgeTone>> = {
   'identity.refused': 'bad',
+  'request.refused': 'warn',
   'approval.requested': 'warn',
   'approval.granted': 'good',
   'approval.denied': 'bad',

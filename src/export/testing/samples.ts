@@ -168,6 +168,12 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
     client: ofSession.client,
     connection: ofSession.connection,
   },
+  'request.refused': {
+    reason: 'invalid-request',
+    error: { code: 'invalid-request', detail: 'more than one Host' },
+    client: { ip: '10.9.9.9', port: 4711 },
+    connection: ofSession.connection,
+  },
   'identity.signed_in': { subject: approver, client: { ip: '10.9.9.9', port: 4711 } },
   'identity.signed_out': { subject: approver },
   'identity.invited': { subject: approver, user: { email: 'dee@example.com', roles: ['user'] } },

@@ -2,7 +2,7 @@
  * A connection of the HTTP family: takes requests whose address named it, finds out who asks and for what, and has
  * the path perform it. What differs between APIs is in the Flavour.
  */
-import { ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ClientFacts } from '../../audit/audit.ts'
@@ -27,6 +27,7 @@ import { requestRules } from './headers.ts'
 import { Holds } from './patience.ts'
 import { endsConnection, faulted, sendRefused, unauthenticated } from './refusal.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
+import { type RefusedRequests, refusedRequests } from '../refused-requests.ts'
 import { Running } from '../running.ts'
 import { readHead, type RequestHead, type RequestPolicy } from './request.ts'
 import { Upstream } from './upstream.ts'
@@ -51,6 +52,7 @@ class HttpConnection implements OpenConnection {
   readonly #policy: RequestPolicy
   readonly #upstream: Upstream
   readonly #refused: RefusedIdentities
+  readonly #unreadable: RefusedRequests
   readonly #holds: Holds
   readonly #running = new Running<Downstream>()
   /** Of the gateway's address: what a token may be bound to. */
@@ -74,6 +76,7 @@ class HttpConnection implements OpenConnection {
     this.#upstream = new Upstream(settings)
     this.#holds = new Holds(settings.hold)
     this.#refused = refusedIdentities(gateway.audit, connection)
+    this.#unreadable = refusedRequests(gateway.audit, connection)
     this.http = {
       request: (request, response, base) => {
         void this.#run(new Downstream(request, response), downstream => this.#serve(downstream, { base }))
@@ -94,6 +97,7 @@ class HttpConnection implements OpenConnection {
   async close(graceMs: number): Promise<void> {
     await this.#running.close(graceMs)
     this.#refused.close()
+    this.#unreadable.close()
     await this.#upstream.close()
   }
 
@@ -111,10 +115,7 @@ class HttpConnection implements OpenConnection {
   async #serve(downstream: Downstream, arrival: Arrival): Promise<void> {
     if (this.#running.closing) throw new GatewayError('shutting-down')
     const { request } = downstream
-    if (arrival.upgrade !== undefined && !this.#flavour.settings.websocket) {
-      throw new GatewayError('invalid-request', { detail: 'this connection takes no WebSockets' })
-    }
-    const head = readHead(request, arrival.base, this.#policy)
+    const head = this.#readHead(request, arrival)
     const client = clientOf(request, head.agent)
     const shown = identifyShown(this.#gateway.authenticator, request.socket)
     const known = shown !== undefined && ('refusal' in shown || head.tokens.length === 0)
@@ -139,6 +140,18 @@ class HttpConnection implements OpenConnection {
     const { call, id } = kept
     await this.#perform(downstream, { head: call.head, kept: call, client, arrival: { base }, subject })
     await gateway.deferrals?.release(id)
+  }
+
+  /** What can't be read is noted: nobody is known yet to whom an action could belong. */
+  #readHead(request: IncomingMessage, { base, upgrade }: Arrival): RequestHead {
+    try {
+      if (upgrade !== undefined && !this.#flavour.settings.websocket)
+        throw new GatewayError('invalid-request', { detail: 'this connection takes no WebSockets' })
+      return readHead(request, base, this.#policy)
+    } catch (error) {
+      this.#unreadable.note(clientOf(request, undefined), asGatewayError(error))
+      throw error
+    }
   }
 
   async #perform(

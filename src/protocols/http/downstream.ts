@@ -1,6 +1,7 @@
 /** The client's side of one exchange: the same few moves for HTTP/1.1 and for HTTP/2's compatibility layer. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
 import type { ClientFacts } from '../../audit/audit.ts'
 
 /** Not sent in HTTP/2 (RFC 9113 section 8.2.2); upstream's were dropped, these are for our own. */
@@ -141,7 +142,11 @@ function ignore(): void {}
 
 /** The client's end as entries name it. */
 export function clientOf(request: IncomingMessage, agent: string | undefined): ClientFacts {
-  const { remoteAddress = '', remotePort = 0 } = request.socket
+  const client = clientAt(request.socket)
+  return agent === undefined ? client : { ...client, agent: agent.slice(0, 256) }
+}
+
+export function clientAt({ remoteAddress = '', remotePort = 0 }: Socket): ClientFacts {
   const ip = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
-  return { ip, port: remotePort, ...(agent === undefined ? {} : { agent: agent.slice(0, 256) }) }
+  return { ip, port: remotePort }
 }

@@ -6,10 +6,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createSecureServer, type Http2SecureServer, type Http2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { ClientFacts } from '../../audit/audit.ts'
 import { errorKinds, type ErrorCode } from '../../errors.ts'
 import type { HttpMount } from '../../gateway/protocol.ts'
 import { keepCertificate } from '../../identity/shown-certificate.ts'
 import { canonicalHost } from './codec.ts'
+import { clientAt } from './downstream.ts'
 import { asksForTunnel, openTunnel, type Wire } from './tunnel.ts'
 
 /** Who takes a request: a connection, or anything else that speaks Node's requests (the API, the console). */
@@ -66,6 +68,8 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>
   /** Undefined: nobody; the client gets 404 `connection-unknown`. Must not throw. */
   readonly route: (request: IncomingMessage) => Routed | undefined
+  /** Told of what ended here since it could not be a request of anybody's. Must not throw. */
+  readonly unreadable?: (client: ClientFacts, refused: { readonly code: ErrorCode }) => void
 }
 
 export interface HttpServer {
@@ -99,23 +103,33 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   server.on('request', onRequest)
   // With a listener Node leaves the 100 to us: it is sent only by who wants the body.
   server.on('checkContinue', onRequest)
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    tell(options, request.socket, 'expectation-failed')
     end(response, 'expectation-failed')
   })
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => endRaw(socket, 'method-not-allowed'))
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    tell(options, request.socket, 'method-not-allowed')
+    endRaw(socket, 'method-not-allowed')
+  })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Node takes its own listeners off an upgraded socket; an error without one would end the process.
     socket.on('error', () => socket.destroy())
     const problem = addressProblem(request, options)
     const routed = problem === undefined ? options.route(request) : undefined
-    if (problem !== undefined) endRaw(socket, problem)
-    else if (routed !== undefined && 'wire' in routed) {
+    if (problem !== undefined) {
+      tell(options, request.socket, problem)
+      endRaw(socket, problem)
+    } else if (routed !== undefined && 'wire' in routed) {
       if (!openTunnel(routed.wire, { request, socket, head })) endRaw(socket, 'unauthenticated')
     } else if (routed !== undefined && 'mount' in routed && !asksForTunnel(request))
       routed.mount.upgrade(request, socket, head, routed.base)
     else endRaw(socket, routed === undefined ? 'connection-unknown' : 'invalid-request')
   })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // Who says nothing, or leaves, has sent nothing that could be told.
+    if (error.code?.startsWith('HPE_') === true) tell(options, socket as Socket, codeOf(error))
+    onClientError(error, socket)
+  })
   return {
     server,
     sessions,
@@ -217,7 +231,10 @@ function leavesHttp(request: IncomingMessage): boolean {
 
 function take(request: IncomingMessage, response: ServerResponse, options: ServerOptions): void {
   const problem = addressProblem(request, options)
-  if (problem !== undefined) return end(response, problem)
+  if (problem !== undefined) {
+    tell(options, request.socket, problem)
+    return end(response, problem)
+  }
   const routed = options.route(request)
   if (routed === undefined || 'wire' in routed) return end(response, 'connection-unknown')
   if ('mount' in routed) return routed.mount.request(request, response, routed.base)
@@ -261,7 +278,15 @@ function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy()
     return
   }
-  endRaw(socket, parserCodes[error.code ?? ''] ?? 'invalid-request')
+  endRaw(socket, codeOf(error))
+}
+
+function codeOf({ code = '' }: NodeJS.ErrnoException): ErrorCode {
+  return parserCodes[code] ?? 'invalid-request'
+}
+
+function tell({ unreadable }: ServerOptions, socket: Socket, code: ErrorCode): void {
+  unreadable?.(clientAt(socket), { code })
 }
 
 const parserCodes: Readonly<Record<string, ErrorCode>> = {

@@ -6,6 +6,7 @@ import type { OpenConnection } from '../../gateway/protocol.ts'
 import type { Connection } from '../../model/connection.ts'
 import { type FakeGateway, fakeGateway, goodToken } from './fake-gateway.ts'
 import { httpProtocol, httpSettings } from './index.ts'
+import { refusedRequests } from '../refused-requests.ts'
 import { createHttpServer, type ServerOptions } from './server.ts'
 
 export interface Stage {
@@ -73,13 +74,16 @@ export async function stage(
   }
   const open = httpProtocol.open(connection, gateway)
   const base = options.base ?? ''
+  const unreadable = refusedRequests(gateway.audit)
   const front = createHttpServer({
+    unreadable: unreadable.note,
     route: request => ((request.url ?? '').startsWith(base) ? { mount: open.http!, base } : undefined),
     ...options.server,
   })
   const port = await listen(front.server as Server)
   t.after(async () => {
     await Promise.all([open.close(0), front.close(0)])
+    unreadable.close()
     server.closeAllConnections()
     server.close()
   })

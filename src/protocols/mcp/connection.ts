@@ -18,6 +18,7 @@ import { readHead, type RequestHead, type RequestPolicy } from '../http/request.
 import { type CommonSettings, parseCommonSettings } from '../http/settings.ts'
 import { Upstream } from '../http/upstream.ts'
 import { type RefusedIdentities, refusedIdentities } from '../refused-identities.ts'
+import { type RefusedRequests, refusedRequests } from '../refused-requests.ts'
 import { Running } from '../running.ts'
 import type { Origin } from '../story.ts'
 import type { Caller, Parts } from './caller.ts'
@@ -58,6 +59,7 @@ export class McpConnection implements OpenConnection {
   readonly #policy: RequestPolicy
   readonly #upstream: Upstream
   readonly #refused: RefusedIdentities
+  readonly #unreadable: RefusedRequests
   readonly #requests: Requests
   readonly #sessions: ClientSessions
   readonly #replays: ReplayStore
@@ -79,6 +81,7 @@ export class McpConnection implements OpenConnection {
     }
     this.#upstream = new Upstream(common)
     this.#refused = refusedIdentities(gateway.audit, connection)
+    this.#unreadable = refusedRequests(gateway.audit, connection)
     this.#gateway = gateway
     const virtual = new VirtualServer(this.#servers(settings), settings.timeouts.list)
     const states = new SealedStates(gateway.carryKey?.(`mcp ${connection.name}`))
@@ -125,6 +128,7 @@ export class McpConnection implements OpenConnection {
     this.#requests.close()
     this.#sessions.closeAll('closed')
     this.#refused.close()
+    this.#unreadable.close()
     await Promise.all(this.#parts.virtual.servers.map(server => server.close()))
     await this.#upstream.close()
   }
@@ -190,7 +194,8 @@ export class McpConnection implements OpenConnection {
   async #serve(downstream: Downstream, base: string): Promise<void> {
     if (this.#running.closing) throw new GatewayError('shutting-down')
     const { request } = downstream
-    const head = readHead(request, base, this.#policy)
+    const unread = clientOf(request, undefined)
+    const head = this.#unreadable.noting(unread, () => readHead(request, base, this.#policy))
     if (head.judged !== '/' && head.judged !== '/mcp') throw new GatewayError('not-found')
     const headers = headerValues(request.rawHeaders)
     const here = { gateway: this.#parts.gateway, connection: this.connection, settings: this.#parts.settings }
