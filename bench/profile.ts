@@ -1,11 +1,11 @@
 /**
  * Where the CPU of a request goes: `script/node bench/profile.ts [--mcp | --postgres [--mode simple] [--sql TEXT]]
- * [--seconds 6] [--warm 10] [--connections 32] [--sample [--profiles DIRECTORY]] [--top 40]`. The gateway of
+ * [--seconds 6] [--rounds 1] [--warm 10] [--connections 32] [--sample [--profiles DIRECTORY]] [--top 40]`. The gateway of
  * `bench/http.ts`, with `--mcp` that of `bench/mcp.ts` and with `--postgres` that of `bench/postgres.ts`, under load: the
- * CPU time of each of its threads per request and, with `--sample`, Node's own profiler: the time by the function of ours
- * that is nearest to the sample, what it calls in Node and in libraries included; the profiles are kept where
- * `--profiles` says. The profiler counts the clock, so on a busy machine what wakes another thread looks dear; and it
- * slows down what it watches.
+ * CPU time of each of its threads per request (of the cheapest round: what else the machine does only adds) and, with
+ * `--sample`, Node's own profiler: the time by the function of ours that is nearest to the sample, what it calls in Node
+ * and in libraries included; the profiles are kept where `--profiles` says. The profiler counts the clock, so on a busy
+ * machine what wakes another thread looks dear; and it slows down what it watches.
  */
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     mode: { type: 'string', default: 'simple' },
     sql: { type: 'string' },
     seconds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '1' },
     warm: { type: 'string', default: '10' },
     connections: { type: 'string', default: '32' },
     sample: { type: 'boolean', default: false },
@@ -84,22 +85,38 @@ async function threadsOf(pid: number): Promise<Map<string, number>> {
   return threads
 }
 
-function printThreads(before: Map<string, number>, after: Map<string, number>, requests: number): void {
-  const spent = [...after].map(([name, us]) => [name, (us - (before.get(name) ?? 0)) / requests] as const)
+interface Done {
+  readonly requests: number
+  readonly perSecond: number
+}
+
+interface Spent {
+  /** Microseconds of CPU per request, by thread. */
+  readonly threads: readonly (readonly [name: string, us: number])[]
+  readonly all: number
+  readonly perSecond: number
+}
+
+function spentBetween(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+  { requests, perSecond }: Done,
+): Spent {
+  const threads = [...after].map(([name, us]) => [name, (us - (before.get(name) ?? 0)) / requests] as const)
+  return { threads, all: threads.reduce((sum, [, us]) => sum + us, 0), perSecond }
+}
+
+function printThreads({ threads, all, perSecond }: Spent): void {
   console.log('CPU per request by thread, microseconds')
-  for (const [name, us] of spent.toSorted((a, b) => b[1] - a[1]))
+  for (const [name, us] of threads.toSorted((a, b) => b[1] - a[1]))
     if (us >= 1) console.log(`${us.toFixed(1).padStart(8)}  ${name}`)
-  console.log(
-    `${spent
-      .reduce((sum, [, us]) => sum + us, 0)
-      .toFixed(1)
-      .padStart(8)}  all`,
-  )
+  console.log(`${all.toFixed(1).padStart(8)}  all`)
+  console.log(`${Math.round(perSecond)} requests/s`)
 }
 
 interface Stage {
   readonly gateway: BenchGateway
-  load(seconds: number): Promise<{ readonly requests: number; readonly perSecond: number }>
+  load(seconds: number): Promise<Done>
 }
 
 interface Needs {
@@ -166,10 +183,13 @@ try {
   const { process } = stage.gateway
   await stage.load(Number(values.warm))
   const pid = process.child.pid!
-  const before = await threadsOf(pid)
-  const { requests, perSecond } = await stage.load(seconds)
-  printThreads(before, await threadsOf(pid), requests)
-  console.log(`${Math.round(perSecond)} requests/s`)
+  const spent: Spent[] = []
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const before = await threadsOf(pid)
+    const result = await stage.load(seconds)
+    spent.push(spentBetween(before, await threadsOf(pid), result))
+  }
+  printThreads(spent.toSorted((a, b) => a.all - b.all)[0]!)
   await process.stop()
   if (values.sample)
     for (const file of await readdir(profiles))

@@ -1,20 +1,15 @@
-import { randomFillSync } from 'node:crypto'
+import { freshBytes } from './random.ts'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
-const pool = Buffer.alloc(4096)
-let used = pool.length
 
 /**
  * A fresh id: the prefix, `_`, 10 characters of milliseconds and 16 of randomness (80 bits), in Crockford's
  * base32, so that ids sort by the time they were made (the ULID layout).
  */
 export function newId(prefix: string, now = Date.now()): string {
-  if (used + 16 > pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
+  const bytes = freshBytes(16)
   let random = ''
-  for (let i = 0; i < 16; i++) random += alphabet[pool[used++]! & 31]
+  for (let i = 0; i < 16; i++) random += alphabet[bytes[i]! & 31]
   return timePrefix(prefix, now) + random
 }
 

@@ -5,6 +5,7 @@ import type { SessionFacts } from './audit.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
 import type { EventKind } from './events.ts'
 import { coreKeys, shrink } from './shrink.ts'
+import { sortByUnits } from './sort-by-units.ts'
 
 /** The largest entry, bytes. C2SP tlog-tiles could carry 65,535; what is larger than this belongs in a blob. */
 export const maxEntryBytes = 16_384
@@ -18,8 +19,12 @@ export interface Draft {
   readonly tail: string
 }
 
-/** One member of the entry as canonical text: `"key":value`. */
-export type Member = string
+/** One member of the entry. */
+export interface Member {
+  readonly key: string
+  /** Canonical: `"key":value`. */
+  readonly text: string
+}
 
 /** Keys that only this module writes: nothing a protocol or a caller passes can stand in for them (P9). */
 const ownKeys: ReadonlySet<string> = new Set(['v', 'kind', 'log', 'seq', 'time'])
@@ -30,7 +35,7 @@ const plainKey = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** `"key":value`. The key is one of our own words, the value anything canonical. */
 export function member(key: string, value: unknown): Member {
-  return `"${key}":${canonicalJson(value)}`
+  return { key, text: `"${key}":${canonicalJson(value)}` }
 }
 
 /**
@@ -43,29 +48,37 @@ export function draft(members: readonly Member[]): Draft {
   if ((made.head.length + made.tail.length) * 3 + seqRoom <= maxEntryBytes) return made
   const length = Buffer.byteLength(made.head) + Buffer.byteLength(made.tail)
   if (length + seqRoom <= maxEntryBytes) return made
-  const fields = JSON.parse(`{${members.join(',')}}`) as Record<string, Json>
+  const fields = JSON.parse(`{${members.map(({ text }) => text).join(',')}}`) as Record<string, Json>
   const fits = (candidate: Record<string, Json>): boolean =>
     Buffer.byteLength(canonicalJson(candidate)) + seqRoom + '"seq":"",'.length <= maxEntryBytes
   return assemble(Object.entries(shrink(fields, fits)).map(([key, value]) => member(key, value)))
 }
 
 function assemble(members: readonly Member[]): Draft {
-  // Keys are plain words, and `"` sorts before every character of one: text order is key order.
   let head = ''
   let tail = ''
-  let last: Member | undefined
-  for (const each of members.toSorted()) {
-    if (each === last) continue
-    last = each
-    if (each < '"seq"') head += `${each},`
-    else tail += `,${each}`
+  let last = ''
+  for (const { key, text } of sortByUnits([...members], keyOf)) {
+    if (text === last) continue
+    last = text
+    if (key < 'seq') head += `${text},`
+    else tail += `,${text}`
   }
   return { head: `{${head}"seq":"`, tail: `"${tail}}` }
 }
 
+function keyOf({ key }: Member): string {
+  return key
+}
+
 /** The members of every entry; `log` is the member that names the log. */
 export function frame(kind: EventKind, log: Member, time: string): Member[] {
-  return [`"v":1`, `"kind":"${kind}"`, log, `"time":"${time}"`]
+  return [
+    { key: 'kind', text: `"kind":"${kind}"` },
+    log,
+    { key: 'time', text: `"time":"${time}"` },
+    { key: 'v', text: '"v":1' },
+  ]
 }
 
 /** A caller's own members, for an action's entry: none of the names that the log answers for. */
@@ -99,7 +112,7 @@ function freeMembers(values: Readonly<Record<string, unknown>>, reserved: Readon
       members.push(member(key, repair(value, 0)))
     }
   }
-  if (altered && !Object.hasOwn(values, 'altered')) members.push('"altered":true')
+  if (altered && !Object.hasOwn(values, 'altered')) members.push(member('altered', true))
   return members
 }
 

@@ -123,8 +123,11 @@ class Log implements AuditLog {
     if (refusal !== undefined) throw this.#refused(refusal)
     const startedAt = performance.now()
     const members = [...sessionMembers(session), ...actionMembers(action)]
-    const ref = await this.#write('action.intended', [...members, ...factMembers(action.facts)])
-    const opened = openAction({ ref, members, facts: action.facts, startedAt }, (kind, all, result) =>
+    const { facts } = action
+    const asked = factMembers(facts)
+    const ref = await this.#write('action.intended', [...members, ...asked])
+    const intended = { ref, members, facts, factMembers: asked, startedAt }
+    const opened = openAction(intended, (kind, all, result) =>
       this.#write(kind, all, { ending: true, intent: ref.index, blob: blobOf(result) }),
     )
     this.#open.set(ref.index, opened)

@@ -10,6 +10,8 @@ export interface Intended {
   /** Members that every entry of this action repeats. */
   readonly members: readonly Member[]
   readonly facts: Readonly<Record<string, unknown>>
+  /** The same as the intent's entry has them. */
+  readonly factMembers: readonly Member[]
   /** `performance.now()` at the intent. */
   readonly startedAt: number
 }
@@ -60,8 +62,7 @@ export function openAction(intended: Intended, end: End): Abandonable {
       ...resultFields(of.result),
       ...of.more,
     })
-    const facts = factMembers(mergeFacts(intended.facts, of.result?.facts))
-    return end(kind, [...intended.members, ...facts, ...own], of.result)
+    return end(kind, [...intended.members, ...endFacts(intended, of.result?.facts), ...own], of.result)
   }
 
   return {
@@ -97,17 +98,18 @@ export function openAction(intended: Intended, end: End): Abandonable {
 }
 
 /** Namespaces of the intent and of the result, united one level deep: the end repeats what was asked. */
-function mergeFacts(
-  asked: Readonly<Record<string, unknown>>,
+function endFacts(
+  { facts, factMembers: asked }: Pick<Intended, 'facts' | 'factMembers'>,
   answered: Readonly<Record<string, unknown>> | undefined,
-): Readonly<Record<string, unknown>> {
+): readonly Member[] {
   if (answered === undefined) return asked
-  const merged: Record<string, unknown> = { ...asked }
+  const merged: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(answered)) {
-    const before = merged[key]
+    const before = facts[key]
     merged[key] = isRecord(before) && isRecord(value) ? { ...before, ...value } : value
   }
-  return merged
+  // Undefined takes away what was asked under that name.
+  return [...asked.filter(({ key }) => !Object.hasOwn(answered, key)), ...factMembers(merged)]
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

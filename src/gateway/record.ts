@@ -25,7 +25,9 @@ export function startRecording(
 ): Recording {
   const { exchange, obligations } = of
   const recorder = gateway.recorder(session, exchange.action, obligations)
-  exchange.record(recorder, gateway.masker([...obligations.mask, ...obligations.maskRequest], session.target))
+  const { mask, maskRequest } = obligations
+  const profiles = maskRequest.length === 0 ? mask : [...mask, ...maskRequest]
+  exchange.record(recorder, gateway.masker(profiles, session.target))
   let sealed: Promise<Sealed> | undefined
   const seal = (): Promise<Sealed> => (sealed ??= recorder.seal().then(done => done ?? {}))
   return {

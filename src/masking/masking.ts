@@ -40,7 +40,16 @@ export function createMasking(config: MaskingConfig, options: { readonly hashKey
   }
   const has = (name: string): boolean =>
     Object.hasOwn(builtinProfiles, name) || Object.hasOwn(config.profiles, name)
+  // The obligations of one rule are the same list each time.
+  const rulesByList = new WeakMap<readonly string[], Rules>()
   const rulesOf = (names: readonly string[]): Rules => {
+    const known = rulesByList.get(names)
+    if (known !== undefined) return known
+    const rules = findRules(names)
+    if (Object.isFrozen(names)) rulesByList.set(names, rules)
+    return rules
+  }
+  const findRules = (names: readonly string[]): Rules => {
     const set = [...new Set(names)].toSorted()
     for (const name of set) if (!has(name)) throw new TypeError(`no mask profile is named ${name}`)
     return rulesBySet(set.join(' '), () => compileRules(set, config, options.hashKey))

@@ -32,9 +32,17 @@ export interface Subject extends Principal {
 
 /** Equal for two subjects exactly when issuer, id, kind and the person acted for are all equal. */
 export function subjectKey(subject: Subject): string {
+  const known = keys.get(subject)
+  if (known !== undefined) return known
   const acted = subject.onBehalfOf
-  return JSON.stringify([subject.issuer, subject.id, subject.kind, acted?.issuer ?? '', acted?.id ?? ''])
+  const parts = [subject.issuer, subject.id, subject.kind, acted?.issuer ?? '', acted?.id ?? '']
+  const key = JSON.stringify(parts)
+  keys.set(subject, key)
+  return key
 }
+
+/** One action asks for it many times, and a verified token gives the same subject each time. */
+const keys = new WeakMap<Subject, string>()
 
 /**
  * The same person by issuer and id, or by an e-mail address that both issuers vouch for: someone known to two issuers

@@ -1,5 +1,5 @@
 /** W3C Trace Context (Recommendation, "traceparent Header"): by what the entries of one story are joined. */
-import { randomFillSync } from 'node:crypto'
+import { freshBytes } from '../random.ts'
 
 /** An action's place in a trace. Ids are lower-case hex, never all zeros. */
 export interface Trace {
@@ -49,14 +49,6 @@ export function traceFacts({ traceId, spanId, parentId }: Trace): Readonly<Recor
   }
 }
 
-const pool = Buffer.alloc(4096)
-let used = pool.length
-
 function randomHex(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool)
-    used = 0
-  }
-  used += bytes
-  return pool.toString('hex', used - bytes, used)
+  return freshBytes(bytes).toString('hex')
 }

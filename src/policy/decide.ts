@@ -47,7 +47,7 @@ export function decide(policy: Policy, candidates: readonly Rule[], inquiry: Inq
   const base = {
     matched: rules.map(rule => rule.name),
     shadow: shadow.map(rule => ({ rule: rule.name, effect: effects[rule.effect] })),
-    obligations: addObligations(rules),
+    obligations: obligationsOf(rules),
     policyVersion: policy.version,
     ...(errors.length === 0 ? {} : { conditionErrors: errors }),
   }
@@ -141,10 +141,10 @@ function fewestRows(limits: readonly RowLimit[]): Pick<Obligations, 'limitRows'>
   return first === undefined ? {} : { limitRows: rest.reduce(strictestRows, first) }
 }
 
-const nothing: readonly string[] = []
+const nothing: readonly string[] = Object.freeze([])
 
 function union(rules: readonly Rule[], of: (rule: Rule) => readonly string[]): readonly string[] {
-  return rules.every(rule => of(rule).length === 0) ? nothing : [...new Set(rules.flatMap(of))]
+  return rules.every(rule => of(rule).length === 0) ? nothing : Object.freeze([...new Set(rules.flatMap(of))])
 }
 
 const byAmount: readonly RecordLevel[] = ['none', 'metadata', 'full']
@@ -157,4 +157,19 @@ function keepingMost(
   const rows = stated.filter(({ level }) => level === record).map(each => each.rows ?? Infinity)
   const most = Math.max(...rows)
   return most === Infinity ? { record } : { record, recordRows: most }
+}
+
+const ofOneRule = new WeakMap<Rule, Obligations>()
+const ofNoRule: Obligations = addObligations([])
+
+/** Most actions match one rule, whose obligations are always the same. */
+function obligationsOf(rules: readonly Rule[]): Obligations {
+  const [rule, another] = rules
+  if (rule === undefined) return ofNoRule
+  if (another !== undefined) return addObligations(rules)
+  const known = ofOneRule.get(rule)
+  if (known !== undefined) return known
+  const made = addObligations(rules)
+  ofOneRule.set(rule, made)
+  return made
 }

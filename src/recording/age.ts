@@ -10,16 +10,17 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
   diffieHellman,
   generateKeyPairSync,
+  hash,
   type KeyObject,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
+import { freshBytes } from '../random.ts'
 import { bech32Decode, bech32Encode } from './bech32.ts'
 
 const intro = 'age-encryption.org/v1\n'
@@ -95,14 +96,21 @@ export function openHeader(header: Buffer, identity: string): Buffer {
 
 /** Encrypts one payload piece by piece; `nonce` first, then what `update` and `final` return. */
 export class PayloadSealer {
-  readonly nonce: Buffer = randomBytes(nonceBytes)
+  readonly nonce: Buffer = freshBytes(nonceBytes)
+  readonly #extracted: Buffer
   readonly #key: KeyObject
   #counter = 0
   #held: Buffer[] = []
   #size = 0
 
   constructor(fileKey: Buffer) {
-    this.#key = createSecretKey(derive(fileKey, this.nonce, 'payload'))
+    this.#extracted = extract(fileKey, this.nonce)
+    this.#key = createSecretKey(expand(this.#extracted, 'payload'))
+  }
+
+  /** As `derive` from the file key and the nonce. */
+  derive(info: string): Buffer {
+    return expand(this.#extracted, info)
   }
 
   /** Takes plaintext; returns whatever ciphertext chunks are complete. */
@@ -180,12 +188,36 @@ function openOnce(key: Buffer, nonce: Buffer, sealed: Buffer): Buffer | undefine
  * each action, and `hkdfSync` takes twice as long.
  */
 export function derive(secret: Buffer, salt: Buffer, info: string): Buffer {
-  return hmac(hmac(salt.length === 0 ? noSalt : salt, secret), Buffer.from(`${info}\x01`))
+  return expand(extract(secret, salt), info)
 }
 
-/** The key goes in as an object: over raw bytes Node takes several times as long to make up its mind. */
-function hmac(key: Buffer, bytes: Buffer): Buffer {
-  return createHmac('sha256', createSecretKey(key)).update(bytes).digest()
+/** RFC 5869 section 2.2. */
+function extract(secret: Buffer, salt: Buffer): Buffer {
+  return hmac(salt.length === 0 ? noSalt : salt, secret)
+}
+
+/** RFC 5869 section 2.3, one block. */
+function expand(extracted: Buffer, info: string): Buffer {
+  return hmac(extracted, Buffer.from(`${info}\x01`))
+}
+
+const blockBytes = 64
+
+/**
+ * HMAC-SHA256 (RFC 2104) of what is in memory whole, under a key of at most 64 bytes. On `hash`, which takes everything
+ * in one call: `createHmac` makes three objects of the library's first, which costs more than to hash a recording.
+ */
+export function hmac(key: Buffer, bytes: Buffer): Buffer {
+  if (key.length > blockBytes) throw new TypeError('the key is longer than a block')
+  const inner = Buffer.alloc(blockBytes + bytes.length, 0x36)
+  const outer = Buffer.alloc(blockBytes + 32, 0x5c)
+  for (let i = 0; i < key.length; i++) {
+    inner[i] = key[i]! ^ 0x36
+    outer[i] = key[i]! ^ 0x5c
+  }
+  inner.set(bytes, blockBytes)
+  outer.set(hash('sha256', inner, 'buffer'), blockBytes)
+  return hash('sha256', outer, 'buffer')
 }
 
 function base64(bytes: Buffer): string {

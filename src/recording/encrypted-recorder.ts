@@ -7,7 +7,7 @@ import type { RecordingRef } from '../audit/audit.ts'
 import { GatewayError } from '../errors.ts'
 import type { RecordLevel } from '../model/decision.ts'
 import { type BlobStore, type BlobWriter, StorageFullError } from '../storage/storage.ts'
-import { derive, PayloadSealer } from './age.ts'
+import { derive, hmac, PayloadSealer } from './age.ts'
 import { encodeFrame } from './frames.ts'
 import type { Frame, Recorder } from './recorder.ts'
 
@@ -26,9 +26,11 @@ export interface RecorderParts {
   readonly maxBytes: number
 }
 
-/** The keyed commitment: whoever has the file key can prove the plaintext; after erasure it says nothing. */
-export function commitmentOf(fileKey: Buffer, nonce: Buffer): Hmac {
-  return createHmac('sha256', createSecretKey(derive(fileKey, nonce, 'sallyport/commitment')))
+const commitmentInfo = 'sallyport/commitment'
+
+/** The keyed commitment: whoever has the file key can prove the plaintext; after erasure it says nothing. Hex. */
+export function commitmentOf(fileKey: Buffer, nonce: Buffer, plaintext: Buffer): string {
+  return hmac(derive(fileKey, nonce, commitmentInfo), plaintext).toString('hex')
 }
 
 export function createRecorder(parts: RecorderParts): Recorder {
@@ -40,7 +42,7 @@ export const nothingRecorded: Recorder = { write: () => undefined, seal: () => P
 interface Stream {
   readonly writer: BlobWriter
   readonly sealer: PayloadSealer
-  readonly hmac: Hmac
+  readonly commitment: Hmac
 }
 
 class EncryptedRecorder implements Recorder {
@@ -88,14 +90,14 @@ class EncryptedRecorder implements Recorder {
     await this.#writing
     // What came between the last turn of the drain and now.
     await this.#drain()
-    const { writer, sealer, hmac } = await this.#stream.catch((error: unknown) => {
+    const { writer, sealer, commitment } = await this.#stream.catch((error: unknown) => {
       throw unavailable(error)
     })
     try {
       if (this.#failure !== undefined) throw this.#failure
       await writer.write(sealer.final())
       const { hash, length } = await writer.finish()
-      return { recording: this.#reference({ hash, length, hmac }) }
+      return { recording: this.#reference({ hash, length, commitment: commitment.digest('hex') }) }
     } catch (error) {
       await writer.abort()
       throw unavailable(error)
@@ -105,24 +107,23 @@ class EncryptedRecorder implements Recorder {
   async #sealSmall(): Promise<{ readonly recording: RecordingRef; readonly blob: Buffer }> {
     const fileKey = await this.#key
     const sealer = new PayloadSealer(fileKey)
-    const hmac = commitmentOf(fileKey, sealer.nonce)
-    const out = [sealer.nonce]
-    for (const frame of this.#held) {
-      hmac.update(frame)
-      out.push(...sealer.update(frame))
-    }
-    out.push(sealer.final())
+    const plaintext = Buffer.concat(this.#held, this.#heldBytes)
     this.#held = []
-    const blob = Buffer.concat(out)
+    const blob = Buffer.concat([sealer.nonce, ...sealer.update(plaintext), sealer.final()])
     const hash = `sha256:${digestOf('sha256', blob)}`
-    return { recording: this.#reference({ hash, length: blob.length, hmac }), blob }
+    const commitment = hmac(sealer.derive(commitmentInfo), plaintext).toString('hex')
+    return { recording: this.#reference({ hash, length: blob.length, commitment }), blob }
   }
 
-  #reference(of: { readonly hash: string; readonly length: number; readonly hmac: Hmac }): RecordingRef {
+  #reference(of: {
+    readonly hash: string
+    readonly length: number
+    readonly commitment: string
+  }): RecordingRef {
     return {
       blob: of.hash,
       length: of.length,
-      commitment: `hmac-sha256:${of.hmac.digest('hex')}`,
+      commitment: `hmac-sha256:${of.commitment}`,
       key: this.#parts.sessionId,
       complete: this.#complete,
     }
@@ -133,7 +134,8 @@ class EncryptedRecorder implements Recorder {
     const writer = await this.#parts.log.openBlob()
     const sealer = new PayloadSealer(fileKey)
     await writer.write(sealer.nonce)
-    return { writer, sealer, hmac: commitmentOf(fileKey, sealer.nonce) }
+    const key = createSecretKey(sealer.derive(commitmentInfo))
+    return { writer, sealer, commitment: createHmac('sha256', key) }
   }
 
   /** Cuts what is under way, where the writer waits; who does not learns it when the recording is sealed (P6). */
@@ -146,13 +148,13 @@ class EncryptedRecorder implements Recorder {
   /** Encrypts and writes what is held until nothing is. Never rejects. */
   async #drain(): Promise<void> {
     try {
-      const { writer, sealer, hmac } = await this.#stream!
+      const { writer, sealer, commitment } = await this.#stream!
       while (this.#held.length > 0 && this.#failure === undefined) {
         const frames = this.#held
         const bytes = this.#heldBytes
         this.#held = []
         for (const frame of frames) {
-          hmac.update(frame)
+          commitment.update(frame)
           for (const chunk of sealer.update(frame)) await writer.write(chunk)
         }
         this.#heldBytes -= bytes

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHmac, hkdfSync } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   createHeader,
+  derive,
   generateAgeKeyPair,
+  hmac,
   openHeader,
   openPayload,
   PayloadSealer,
@@ -27,6 +30,24 @@ test('a payload opens with its header and identity, whatever the pieces it came 
     const sealed = seal(fileKey, [plain.subarray(0, size >> 1), plain.subarray(size >> 1)])
     assert.deepEqual(openPayload(openHeader(header, pair.identity), sealed), plain)
   }
+})
+
+test('HMAC and HKDF are those of the platform', () => {
+  const key = fc.uint8Array({ maxLength: 64 }).map(bytes => Buffer.from(bytes))
+  const text = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
+  fc.assert(
+    fc.property(key, text, (secret, bytes) => {
+      assert.deepEqual(hmac(secret, bytes), createHmac('sha256', secret).update(bytes).digest())
+    }),
+  )
+  fc.assert(
+    fc.property(key, key, fc.string(), (secret, salt, info) => {
+      assert.deepEqual(derive(secret, salt, info), Buffer.from(hkdfSync('sha256', secret, salt, info, 32)))
+    }),
+  )
+  assert.throws(() => hmac(Buffer.alloc(65), Buffer.alloc(0)), TypeError)
+  const sealer = new PayloadSealer(Buffer.alloc(16, 7))
+  assert.deepEqual(sealer.derive('a'), derive(Buffer.alloc(16, 7), sealer.nonce, 'a'))
 })
 
 test('P3: no changed, cut or swapped payload or header opens', () => {

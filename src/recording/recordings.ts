@@ -188,7 +188,7 @@ export function openRecording(of: {
 }): TimedFrame[] {
   const fileKey = openHeader(of.header, of.identity)
   const plaintext = openPayload(fileKey, of.payload)
-  const commitment = commitmentOf(fileKey, of.payload.subarray(0, 16)).update(plaintext).digest('hex')
+  const commitment = commitmentOf(fileKey, of.payload.subarray(0, 16), plaintext)
   if (`hmac-sha256:${commitment}` !== of.commitment) {
     throw new TypeError('the plaintext is not the one committed to')
   }

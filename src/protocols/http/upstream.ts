@@ -262,11 +262,8 @@ export class Call implements Dispatcher.DispatchHandler {
 /** Header bytes are Latin-1 (RFC 9110 section 5.5); undici hands them over as they came. */
 function flatten(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return []
-  const flat: string[] = Array.from({ length: raw.length })
-  for (let i = 0; i < raw.length; i++) {
-    const part = raw[i]!
-    flat[i] = typeof part === 'string' ? part : part.toString('latin1')
-  }
+  const flat: string[] = []
+  for (const part of raw) flat.push(typeof part === 'string' ? part : part.toString('latin1'))
   return flat
 }
 

@@ -301,7 +301,7 @@ export class McpExchange implements Exchange {
       masked: this.#report(),
       upstreamDuration: Math.round((performance.now() - this.#startedAt) * 1e6),
     })
-    this.#finish(outcome)
+    this.#finish(outcome, text)
   }
 
   async #maskedOutcome(outcome: Outcome): Promise<Outcome> {
@@ -330,9 +330,9 @@ export class McpExchange implements Exchange {
     }
   }
 
-  #finish(outcome: Outcome): void {
+  #finish(outcome: Outcome, text = this.#textOf(outcome)): void {
     this.outcome = outcome
-    this.#parts.answer?.finish(this.#textOf(outcome), statusOf(outcome))
+    this.#parts.answer?.finish(text, statusOf(outcome))
   }
 
   #textOf(outcome: Outcome): string {

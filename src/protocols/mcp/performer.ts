@@ -20,14 +20,16 @@ import { mrtrMethods } from './work.ts'
 /** How an action is performed. */
 export interface Job {
   readonly meaning: Meaning
+  /** What policy sees of it, where somebody has made it already. */
+  readonly action?: McpAction
   readonly work: (io: Io) => Promise<Outcome>
   readonly gateway?: Gateway
   readonly mask?: readonly string[]
   /** What the structured form of the result must be. */
   readonly outputSchema?: unknown
   readonly round?: number
-  /** In place of the denial: what a name gets that this client may not know of. */
-  readonly hidden?: (entry: EntryRef) => Outcome
+  /** In place of the denial: what a name gets that this client may not know of; undefined where it may. */
+  readonly hidden?: (entry: EntryRef) => Outcome | undefined
   /** In place of waiting, where a person must decide: undefined if that can't be had. */
   readonly deferred?: (denial: Denial, entry: EntryRef) => Promise<Outcome | undefined>
 }
@@ -73,7 +75,7 @@ export class Performer {
   #exchange(caller: Caller, job: Job): McpExchange {
     const { gateway, connection, settings } = this.#parts
     const { asked, answer, left } = caller
-    const action = new McpAction(asked, job.meaning)
+    const action = job.action ?? new McpAction(asked, job.meaning)
     return new McpExchange({
       gateway,
       connection,
@@ -115,9 +117,8 @@ export class Performer {
     told: { readonly denial: Denial; readonly entry: EntryRef },
   ): Promise<Outcome> {
     const { denial, entry } = told
-    if (denial.approval === undefined && job.hidden !== undefined) return job.hidden(entry)
-    const deferred = denial.approval === undefined ? undefined : await job.deferred?.(denial, entry)
-    return deferred ?? this.refusal(caller, { ...told, round: job.round, meaning: job.meaning })
+    const instead = denial.approval === undefined ? job.hidden?.(entry) : await job.deferred?.(denial, entry)
+    return instead ?? this.refusal(caller, { ...told, round: job.round, meaning: job.meaning })
   }
 
   /** What a client hears that may not, or must wait: a round more where it can come back by itself. */

@@ -144,9 +144,10 @@ export class Requests {
     }
     const found = await this.#find(caller, 'tools', name)
     if (found === undefined) return await this.#unknown(caller, 'tools', name)
-    const visible = isVisible(parts, caller, { kind: 'tools', offered: found })
-    if (visible && asked.client.era === 'modern')
-      checkMirrored(found.item.mirrored ?? [], fieldsOf(args), caller.headers)
+    const visible = (): boolean => isVisible(parts, caller, { kind: 'tools', offered: found })
+    const { mirrored = [] } = found.item
+    if (mirrored.length > 0 && asked.client.era === 'modern' && visible())
+      checkMirrored(mirrored, fieldsOf(args), caller.headers)
     const meaning = itemMeaning('tools', found)
     const { mask } = found.server.risk(found.item)
     const errand = this.#errand(caller, meaning, found.server)
@@ -159,6 +160,7 @@ export class Requests {
       parts.gateway.deferrals !== undefined
     return await this.#performer.perform(caller, {
       ...called,
+      action: errand.action,
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
       gateway: this.#gatewayFor(errand, accepted),
       ...(defers
@@ -175,7 +177,7 @@ export class Requests {
         })
         return await this.#tasks.adopt(caller, called, { outcome, server: found.server, io })
       },
-      ...(visible ? {} : { hidden: entry => this.#asUnknown(caller, { kind: 'tools', name, entry }) }),
+      hidden: entry => (visible() ? undefined : this.#asUnknown(caller, { kind: 'tools', name, entry })),
     })
   }
 
@@ -187,6 +189,7 @@ export class Requests {
     const errand = this.#errand(caller, meaning, found.server)
     await this.#performer.perform(caller, {
       meaning,
+      action: errand.action,
       gateway: this.#gatewayFor(errand, true),
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
       work: io =>
@@ -208,6 +211,7 @@ export class Requests {
     const errand = this.#errand(caller, meaning, found.server)
     await this.#performer.perform(caller, {
       meaning,
+      action: errand.action,
       gateway: this.#gatewayFor(errand, true),
       ...(errand.state.round === undefined ? {} : { round: errand.state.round }),
       work: async io => {
@@ -347,18 +351,20 @@ export class Requests {
     if (exchange.fault !== undefined) throw exchange.fault
   }
 
-  #errand(caller: Caller, meaning: Meaning, server: Server): Errand {
+  #errand(caller: Caller, meaning: Meaning, server: Server): Errand & { readonly action: McpAction } {
     const { states } = this.#parts
     const { asked } = caller
-    const digest = new McpAction(asked, meaning).digest()
-    const binding = { principal: subjectKey(caller.session.subject), digest }
+    const action = new McpAction(asked, meaning)
+    const binding = () => ({ principal: subjectKey(caller.session.subject), digest: action.digest() })
     const carried = textOf(asked.params['requestState'])
-    const state = carried === undefined || !mrtrMethods.has(asked.method) ? {} : states.open(carried, binding)
+    const state =
+      carried === undefined || !mrtrMethods.has(asked.method) ? {} : states.open(carried, binding())
     return {
       server,
+      action,
       state,
-      asks: foreseen(this.#parts, caller, meaning).effect === 'ask',
-      seal: next => states.seal({ ...next, cleared: states.clear() }, binding),
+      asks: () => foreseen(this.#parts, caller, meaning).effect === 'ask',
+      seal: next => states.seal({ ...next, cleared: states.clear() }, binding()),
       params: given => given,
       parked: this.#parked,
       cacheable: false,

@@ -23,7 +23,7 @@ export interface Errand {
   readonly seal: (state: CarriedState) => string
   readonly parked: ParkedCalls
   /** A person had to approve this: what continues it must say so. */
-  readonly asks: boolean
+  readonly asks: () => boolean
   /** `resources/read` may be cached by its client. */
   readonly cacheable: boolean
   /** Called with an answer's own form before it is dressed. */
@@ -158,7 +158,7 @@ function settled(
 function asking(result: Fields, { asks, seal }: Errand): Fields {
   const upstream = textOf(result['requestState'])
   const { requestState: _, ...rest } = result
-  if (upstream === undefined && !asks) return rest
+  if (upstream === undefined && !asks()) return rest
   return { ...rest, requestState: seal(upstream === undefined ? {} : { upstream }) }
 }
 
