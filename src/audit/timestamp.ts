@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 
 let anchor = 0
-let lastMs = Number.NaN
+let lastSecond = Number.NaN
 let lastPrefix = ''
 
 /**
@@ -13,11 +13,16 @@ export function timestamp(clock: Clock): string {
   const now = clock.now()
   const ms = Math.floor(now)
   const micros = clock === systemClock ? microsWithin(ms) : Math.floor((now - ms) * 1000)
-  if (ms !== lastMs) {
-    lastMs = ms
-    lastPrefix = new Date(ms).toISOString().slice(0, 23)
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastPrefix = new Date(second * 1000).toISOString().slice(0, 20)
   }
-  return `${lastPrefix}${micros < 10 ? '00' : micros < 100 ? '0' : ''}${micros}Z`
+  return `${lastPrefix}${threeDigits(ms - second * 1000)}${threeDigits(micros)}Z`
+}
+
+function threeDigits(number: number): string {
+  return `${number < 10 ? '00' : number < 100 ? '0' : ''}${number}`
 }
 
 function microsWithin(ms: number): number {

@@ -6,8 +6,8 @@
  * Stricter than the libraries below it where leniency would give one token several spellings: base64url must be
  * canonical (no padding, no stray bits), JSON must be UTF-8 and name no member twice.
  */
+import { parseUnambiguous } from '../unambiguous-json.ts'
 import type { Refusal } from './authenticator.ts'
-import { hasUnsafeMembers } from './json-members.ts'
 import type { RefusalReason } from './refusals.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -71,9 +71,10 @@ function decodeObject(segment: string): Record<string, unknown> | undefined {
   if (!isCanonical(segment)) return undefined
   try {
     const text = utf8.decode(Buffer.from(segment, 'base64url'))
-    const value: unknown = JSON.parse(text)
+    // RFC 7519 section 4 lets a receiver refuse a name that is there twice.
+    const value = parseUnambiguous(text, { maxDepth })?.value
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    return hasUnsafeMembers(text, maxDepth) ? undefined : (value as Record<string, unknown>)
+    return value as Record<string, unknown>
   } catch {
     return undefined
   }

@@ -60,13 +60,28 @@ export const awsSecretKey: Detector = {
   },
 }
 
-/** The runs of at least `shortest` of these bytes, each byte read once. */
-function runs(text: string, of: Alphabet, shortest: number): readonly (readonly [number, number])[] {
+/**
+ * The runs of at least `shortest` of these bytes. No byte is read twice, and most are not read at all: a run that begins
+ * at `start` holds the byte `shortest - 1` further on, so one that is foreign there rules out all starts before it.
+ */
+export function runs(text: string, of: Alphabet, shortest: number): readonly (readonly [number, number])[] {
   const found: [number, number][] = []
-  for (let index = 0; index + shortest <= text.length; index++) {
-    const end = endOfRun(text, index, { of })
-    if (end - index >= shortest) found.push([index, end])
-    index = end
+  // Bytes from `start` up to `known` are of the alphabet.
+  let start = 0
+  let known = 0
+  while (start + shortest <= text.length) {
+    const last = start + shortest - 1
+    let at = last
+    while (at >= known && of[text.charCodeAt(at)] === 1) at--
+    if (at >= known) {
+      start = at + 1
+      known = last + 1
+      continue
+    }
+    const end = endOfRun(text, last + 1, { of })
+    found.push([start, end])
+    start = end + 1
+    known = start
   }
   return found
 }

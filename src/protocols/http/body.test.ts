@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import fc from 'fast-check'
 import { GatewayError } from '../../errors.ts'
 import { judgedBody } from './body.ts'
 import { fakeGateway, literalMasker } from './fake-gateway.ts'
@@ -34,46 +33,6 @@ test('JSON that two parsers may read apart is not read', () => {
     c: '"a":1,{',
   })
   assert.deepEqual(readJson(Buffer.from('"a"'))?.value, 'a')
-})
-
-test('any JSON document without repeats is read as JSON.parse reads it', () => {
-  fc.assert(
-    fc.property(fc.json(), text => {
-      assert.deepEqual(readJson(Buffer.from(text))?.value, JSON.parse(text))
-    }),
-  )
-})
-
-test('a document is read exactly when no object in it repeats a key', () => {
-  const key = fc.constantFrom('a', 'b', '__proto__', '"', '\\', ':', '{"a":1}', 'é', '')
-  const escaped = (text: string): string =>
-    `"${[...text].map(each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
-  const written = fc
-    .tuple(key, fc.boolean())
-    .map(([text, hidden]) => ({ text, json: hidden ? escaped(text) : JSON.stringify(text) }))
-  const { node } = fc.letrec<{ node: { json: string; repeats: boolean } }>(tie => ({
-    node: fc.oneof(
-      { depthSize: 'small', withCrossShrink: true },
-      fc
-        .oneof(key, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(null))
-        .map(value => ({ json: JSON.stringify(value), repeats: false })),
-      fc.array(tie('node'), { maxLength: 4 }).map(list => ({
-        json: `[${list.map(each => each.json).join(' ,')}]`,
-        repeats: list.some(each => each.repeats),
-      })),
-      fc.array(fc.tuple(written, tie('node')), { maxLength: 4 }).map(members => ({
-        json: `{${members.map(([name, each]) => `${name.json}\t: ${each.json}`).join(',')}}`,
-        repeats:
-          new Set(members.map(([name]) => name.text)).size < members.length ||
-          members.some(([, each]) => each.repeats),
-      })),
-    ),
-  }))
-  fc.assert(
-    fc.property(node, ({ json, repeats }) => {
-      assert.equal(readJson(Buffer.from(json)) === undefined, repeats, json)
-    }),
-  )
 })
 
 test('bodies are judged decoded, whatever their encoding, up to the limit', async () => {

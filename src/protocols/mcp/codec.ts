@@ -3,7 +3,8 @@
  * for the other side, so no second parser sees something else. Integers that a double can't hold stay exact, as
  * bigints; a document that repeats a key, or has a number beyond all doubles, is no message at all.
  */
-import { readJson } from '../http/json.ts'
+import { parseUnambiguous } from '../../unambiguous-json.ts'
+import { maxDepth, readJson } from '../http/json.ts'
 import { codes, isFields, RpcError, type RequestId, type RpcMessage } from './rpc.ts'
 
 /** A run of digits that may be more than a double holds. */
@@ -22,7 +23,7 @@ const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown
  */
 export function readMessage(bytes: Buffer): RpcMessage {
   const read = readJson(bytes)
-  const value = read === undefined ? undefined : exact(bytes, read.value)
+  const value = read === undefined ? undefined : exact(read)
   if (value === undefined)
     throw new RpcError(
       codes.parse,
@@ -32,18 +33,17 @@ export function readMessage(bytes: Buffer): RpcMessage {
 }
 
 /** Undefined for a number that JSON can write and nothing here can hold: it would go on as another value. */
-function exact(bytes: Buffer, value: unknown): unknown {
-  const text = bytes.toString('utf8')
+function exact({ value, text }: { readonly value: unknown; readonly text: string }): unknown {
   if (!longDigits.test(text) && !longExponent.test(text)) return value
   let lost = false
-  const found = JSON.parse(text, (_key, each: unknown, context?: { source?: string }) => {
-    const source = context?.source
+  const readLeaf = (each: unknown, source: string | undefined): unknown => {
     if (typeof each !== 'number' || Number.isSafeInteger(each) || source === undefined) return each
     if (integer.test(source)) return BigInt(source)
     lost ||= !Number.isFinite(each)
     return each
-  }) as unknown
-  return lost ? undefined : found
+  }
+  const found = parseUnambiguous(text, { maxDepth, readLeaf })
+  return lost ? undefined : found?.value
 }
 
 function messageOf(value: unknown): RpcMessage {
@@ -106,9 +106,8 @@ export function writeJson(value: unknown, indent?: number): string {
 
 /** Reads a text that may be JSON, as `readMessage` reads: undefined where it is none. */
 export function readValue(text: string): unknown {
-  const bytes = Buffer.from(text)
-  const read = readJson(bytes)
-  return read === undefined ? undefined : exact(bytes, read.value)
+  const read = readJson(Buffer.from(text))
+  return read === undefined ? undefined : exact(read)
 }
 
 const sentinel = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/

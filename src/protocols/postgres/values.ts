@@ -1,4 +1,5 @@
 /** One value of a result, masked by its type and format (OIDs of `pg_type.dat`). */
+import { parseUnambiguous } from '../../unambiguous-json.ts'
 import type { Masker } from '../../masking/masker.ts'
 
 export interface ValuePlan {
@@ -21,6 +22,7 @@ const jsonb = 3802
 const int8 = 20
 const numeric = 1700
 const longestJson = 1024 * 1024
+const maxDepth = 256
 
 /**
  * The value as it may be seen: the same buffer where nothing was found, other bytes, or null where the type has no
@@ -73,17 +75,14 @@ function textOf(value: Buffer): string {
 function maskedJson(value: Buffer, versioned: boolean, masker: Masker): Buffer | null {
   const body = versioned ? value.subarray(1) : value
   const text = textOf(body)
+  // What repeats a key shows all of its values to whoever reads the text.
+  const read = text.length > longestJson ? undefined : parseUnambiguous(text, { maxDepth })
   let masked: string
-  try {
-    if (text.length > longestJson) masked = masker.text(text)
-    else {
-      const parsed: unknown = JSON.parse(text)
-      const changed = masker.json(parsed)
-      // Numbers beyond a double would be rewritten: only what was masked is.
-      masked = changed === parsed ? text : JSON.stringify(changed)
-    }
-  } catch {
-    masked = masker.text(text)
+  if (read === undefined) masked = masker.text(text)
+  else {
+    const changed = masker.json(read.value)
+    // Numbers beyond a double would be rewritten: only what was masked is.
+    masked = changed === read.value ? text : JSON.stringify(changed)
   }
   if (masked === text) return value
   const bytes = Buffer.from(masked)
