@@ -39,6 +39,13 @@ export const oauthSection = z
       .max(100)
       .default([])
       .describe('To ask for'),
+    more_scopes: z
+      .array(z.string().min(1).max(256))
+      .max(100)
+      .default(['*'])
+      .describe(
+        'Scopes that people may be asked for beyond `scopes` because the upstream wants them (403, `insufficient_scope`); `*` stands for any text, `[]`: none',
+      ),
     resource: address.optional().describe('What the token is for (RFC 8707); for MCP, the server’s address'),
     refresh_ahead: duration()
       .prefault('60s')

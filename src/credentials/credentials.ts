@@ -27,6 +27,7 @@ interface Read {
   readonly value: string
   readonly also?: readonly string[]
   readonly refused?: () => void
+  readonly lacks?: (scopes: readonly string[]) => Promise<string | undefined>
 }
 
 export interface CredentialsOptions {
@@ -58,11 +59,11 @@ export function createCredentials(options: CredentialsOptions): CredentialVault 
   return {
     async lease({ target, subject }) {
       const secrets: Record<string, string> = {}
-      const reads: Read[] = []
+      const reads: (Read & { readonly name: string })[] = []
       for (const [name, source] of sourcesOf(target)) {
         const read = await source.read(subject)
         secrets[name] = read.value
-        reads.push(read)
+        reads.push({ ...read, name })
       }
       let ended = false
       return {
@@ -73,6 +74,13 @@ export function createCredentials(options: CredentialsOptions): CredentialVault 
         alsoSecret: reads.flatMap(({ also = [] }) => also),
         refused() {
           for (const { refused } of reads) refused?.()
+        },
+        async lacks(scopes, names) {
+          for (const { name, lacks } of reads) {
+            const advice = names.includes(name) ? await lacks?.(scopes) : undefined
+            if (advice !== undefined) return advice
+          }
+          return undefined
         },
         [Symbol.asyncDispose]() {
           ended = true
@@ -112,7 +120,9 @@ function openSource(connection: Connection, name: string, options: CredentialsOp
       const refused = () => {
         grants.refused(subject!, connection, { credential: name, token: issued }).catch(() => undefined)
       }
-      return { ...lent(issued), refused }
+      const lacks = (scopes: readonly string[]) =>
+        grants.lacks(subject!, connection, { credential: name, token: issued, scopes })
+      return { ...lent(issued), refused, lacks }
     },
   }
 }

@@ -6,4 +6,9 @@ export interface Lease extends AsyncDisposable {
   readonly alsoSecret?: readonly string[]
   /** The upstream took the credential for no good: what was issued is replaced before the next lease. */
   refused?(): void
+  /**
+   * The upstream wants scopes that what was issued under these names lacks. Resolves with what the person behind it must
+   * do to give them; undefined where nobody can, or was asked too often.
+   */
+  lacks?(scopes: readonly string[], names: readonly string[]): Promise<string | undefined>
 }

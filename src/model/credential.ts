@@ -15,6 +15,8 @@ export interface OAuthCredential {
   readonly assertion_audience?: 'issuer' | 'token_endpoint' | undefined
   readonly authentication?: 'basic' | 'post' | undefined
   readonly scopes: readonly string[]
+  /** Patterns of those that people may be asked for because the upstream wants them. */
+  readonly more_scopes: readonly string[]
   /** RFC 8707: what the token is for. */
   readonly resource?: string | undefined
   readonly refresh_ahead: number

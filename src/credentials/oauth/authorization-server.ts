@@ -53,9 +53,10 @@ export class AuthorizationServer {
     }
   }
 
-  /** The parameters that every request for a token of this credential has. */
-  get parameters(): Record<string, string> {
-    const { scopes, resource } = this.#of
+  /** The parameters that every request for a token of this credential has. `more`: scopes beyond those configured. */
+  parameters(more: readonly string[] = []): Record<string, string> {
+    const { resource } = this.#of
+    const scopes = [...new Set([...this.#of.scopes, ...more])]
     return {
       ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
       ...(resource === undefined ? {} : { resource }),

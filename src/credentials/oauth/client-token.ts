@@ -47,7 +47,7 @@ export class ClientToken {
   }
 
   async #ask(): Promise<IssuedToken> {
-    const answer = await this.#server.ask(client => clientCredentialsGrant(client, this.#server.parameters))
+    const answer = await this.#server.ask(client => clientCredentialsGrant(client, this.#server.parameters()))
     this.#kept = issuedToken(answer, this.#clock)
     return this.#kept
   }

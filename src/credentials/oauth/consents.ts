@@ -10,6 +10,8 @@ export interface Consent {
   readonly person: Principal
   readonly connection: string
   readonly credential: string
+  /** That were asked for. */
+  readonly scopes: readonly string[]
   /** PKCE's verifier (RFC 7636). */
   readonly verifier: string
   readonly state: string

@@ -148,7 +148,7 @@ export class PersonTokens {
 }
 
 /** By issuer and client too: a token of one authorization server is never shown to another. */
-function nameOf({ person, connection, credential }: TokenPlace, of: OAuthCredential): string {
+export function nameOf({ person, connection, credential }: TokenPlace, of: OAuthCredential): string {
   const parts = [person.issuer, person.id, connection, credential, of.issuer, of.client_id, of.resource ?? '']
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }

@@ -8,13 +8,23 @@ export interface IssuedToken {
   readonly issuedAt: number
   /** Absent: it did not say; the token serves until the upstream refuses it. */
   readonly expiresAt?: number
+  /** What it is good for, as far as is known: as it was said, else what was asked for. */
+  readonly scopes?: readonly string[]
   /** Everything secret that came along, for the masks (P4). */
   readonly secrets: readonly string[]
 }
 
-/** A lifetime that is not a sensible number counts as none said. `before`: kept where no new refresh token came. */
-export function issuedToken(answer: TokenEndpointResponse, clock: Clock, before?: IssuedToken): IssuedToken {
-  const { access_token: accessToken, expires_in: lifetime, id_token: idToken } = answer
+/**
+ * A lifetime that is not a sensible number counts as none said. `before`: what is kept where it was not said anew, the
+ * refresh token and the scopes.
+ */
+export function issuedToken(
+  answer: TokenEndpointResponse,
+  clock: Clock,
+  before?: Pick<IssuedToken, 'refreshToken' | 'scopes'>,
+): IssuedToken {
+  const { access_token: accessToken, expires_in: lifetime, id_token: idToken, scope } = answer
+  const scopes = typeof scope === 'string' ? scope.split(' ').slice(0, 1000) : before?.scopes
   const refreshToken = answer.refresh_token ?? before?.refreshToken
   const issuedAt = clock.now()
   const expiresAt =
@@ -26,6 +36,7 @@ export function issuedToken(answer: TokenEndpointResponse, clock: Clock, before?
     issuedAt,
     ...(refreshToken === undefined ? {} : { refreshToken }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(scopes === undefined ? {} : { scopes }),
     secrets: [accessToken, refreshToken, idToken].filter(
       each => each !== undefined && each.length >= 8,
     ) as string[],

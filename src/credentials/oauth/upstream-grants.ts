@@ -12,9 +12,11 @@ import type { OAuthCredential } from '../../model/credential.ts'
 import { type Principal, type Subject, subjectFacts } from '../../model/subject.ts'
 import type { StateStore } from '../../storage/storage.ts'
 import { AuthorizationServer } from './authorization-server.ts'
+import { compileGlobs } from '../../policy/glob.ts'
 import { type Answered, type Consent, Consents } from './consents.ts'
-import { PersonTokens, type TokenPlace } from './person-tokens.ts'
+import { nameOf, PersonTokens, type TokenPlace } from './person-tokens.ts'
 import { type IssuedToken, issuedToken } from './token.ts'
+import { WantedScopes } from './wanted-scopes.ts'
 
 export interface UpstreamGrantsParts {
   readonly state: StateStore
@@ -42,12 +44,14 @@ export class UpstreamGrants {
   readonly #parts: UpstreamGrantsParts
   readonly #consents: Consents
   readonly #tokens: PersonTokens
+  readonly #wanted: WantedScopes
   readonly #servers = new WeakMap<OAuthCredential, AuthorizationServer>()
 
   constructor(parts: UpstreamGrantsParts) {
     this.#parts = parts
     this.#consents = new Consents(parts.clock)
     this.#tokens = new PersonTokens(parts)
+    this.#wanted = new WantedScopes(parts)
   }
 
   /** The token of the person behind this subject. Throws `consent-needed` with the address, or `credential-unavailable`. */
@@ -65,9 +69,33 @@ export class UpstreamGrants {
     const place = { person, connection: connection.name, credential }
     const found = await this.#tokens.read(place, { of, server: this.#serverOf(of) })
     if (found !== undefined) return found
-    throw new GatewayError('consent-needed', {
-      detail: `open ${this.#parts.publicUrl()}/connect/${connection.name}, or run: sallyport connections authorize ${connection.name}`,
-    })
+    throw new GatewayError('consent-needed', { detail: this.#whereTo(connection) })
+  }
+
+  #whereTo({ name }: Connection): string {
+    return `open ${this.#parts.publicUrl()}/connect/${name}, or run: sallyport connections authorize ${name}`
+  }
+
+  /**
+   * The upstream wants scopes that this token lacks: the next consent of its person asks for them too. Gives what the
+   * person must do; undefined where asking would be of no use: the token has them already, the configuration does not
+   * want them asked for, or the person was asked too often.
+   */
+  async lacks(
+    subject: Subject,
+    connection: Connection,
+    of: { readonly credential: string; readonly token: IssuedToken; readonly scopes: readonly string[] },
+  ): Promise<string | undefined> {
+    const oauth = oauthOf(connection, of.credential)!
+    const person = personBehind(subject)
+    const had = of.token.scopes ?? oauth.scopes
+    const lacking = of.scopes.filter(each => !had.includes(each))
+    if (person === undefined || lacking.length === 0) return undefined
+    const mayAsk = compileGlobs([...oauth.scopes, ...oauth.more_scopes])
+    if (!lacking.every(mayAsk)) return undefined
+    const place = { person, connection: connection.name, credential: of.credential }
+    if (!(await this.#wanted.add(nameOf(place, oauth), lacking))) return undefined
+    return `the upstream wants more than was consented to (${lacking.join(' ')}): ${this.#whereTo(connection)}`
   }
 
   /** The upstream refused the token: it is refreshed before it is lent again. */
@@ -92,14 +120,15 @@ export class UpstreamGrants {
     connection: string,
     credential?: string,
   ): Promise<{ url: string; expiresAt: number }> {
-    const { place, server } = this.#find(subject, connection, credential)
+    const { place, of, server } = this.#find(subject, connection, credential)
+    const more = await this.#wanted.of(nameOf(place, of))
     const verifier = oidc.randomPKCECodeVerifier()
     const redirectUri = `${this.#parts.publicUrl()}${callbackPath}`
-    const consent = this.#consents.begin({ ...place, verifier, redirectUri })
+    const consent = this.#consents.begin({ ...place, verifier, redirectUri, scopes: [...of.scopes, ...more] })
     const challenge = await oidc.calculatePKCECodeChallenge(verifier)
     const url = await server.ask(client =>
       oidc.buildAuthorizationUrl(client, {
-        ...server.parameters,
+        ...server.parameters(more),
         redirect_uri: redirectUri,
         state: consent.state,
         code_challenge: challenge,
@@ -152,12 +181,15 @@ export class UpstreamGrants {
     const { place, of } = this.#find(subject, connection, credential)
     await this.#note('credential.withdrawn', subject, place)
     await this.#tokens.forget(place, of)
+    await this.#wanted.forget(nameOf(place, of))
   }
 
   async #use({ consent, address }: Pick<Answered, 'consent' | 'address'>, subject: Subject): Promise<void> {
     const { place, of, server } = this.#find(subject, consent.connection, consent.credential)
     const resource = of.resource === undefined ? {} : { resource: of.resource }
-    const answer = await server.ask(
+    const name = nameOf(place, of)
+    let refusedFor: string | undefined
+    const asking = server.ask(
       // Checks `state`, and `iss` against mix-up where the server sends it (RFC 9207).
       client =>
         oidc.authorizationCodeGrant(
@@ -166,10 +198,19 @@ export class UpstreamGrants {
           { pkceCodeVerifier: consent.verifier, expectedState: consent.state },
           resource,
         ),
-      code => new GatewayError('denied', { detail: `the authorization server said: ${code}` }),
+      code => {
+        refusedFor = code
+        return new GatewayError('denied', { detail: `the authorization server said: ${code}` })
+      },
     )
+    const answer = await asking.catch(async (error: unknown) => {
+      // An upstream that wants scopes which do not exist must not keep anybody from consenting to those that do.
+      if (refusedFor === 'invalid_scope') await this.#wanted.forget(name)
+      throw error
+    })
     await this.#note('credential.granted', subject, place)
-    await this.#tokens.keep(place, of, issuedToken(answer, this.#parts.clock))
+    await this.#tokens.keep(place, of, issuedToken(answer, this.#parts.clock, { scopes: consent.scopes }))
+    await this.#wanted.consented(name)
   }
 
   #note(kind: 'credential.granted' | 'credential.withdrawn', subject: Subject, place: TokenPlace) {

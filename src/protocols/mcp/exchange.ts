@@ -27,7 +27,7 @@ import { type Asked, type McpAction, spoken } from './action.ts'
 import { writeJson, writeMessage } from './codec.ts'
 import { ContentMask } from './content-mask.ts'
 import type { Answer } from './downstream.ts'
-import { credentialRefused } from './link.ts'
+import { credentialRefused, ScopesLacking } from './link.ts'
 import { Feed, type FeedEvent, type Outcome } from './feed.ts'
 import { faulted } from './refusal.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcNotification, type RpcRequest } from './rpc.ts'
@@ -181,9 +181,13 @@ export class McpExchange implements Exchange {
       ask: async request => this.#masked(await this.#feed.ask(request)),
     })
     this.#feed.end(
-      outcome.catch((error: unknown) => {
+      outcome.catch(async (error: unknown) => {
         // What was issued for this upstream is of no use there: the next lease gets another.
         if (error instanceof GatewayError && error.cause === credentialRefused) lease.refused?.()
+        if (error instanceof GatewayError && error.cause instanceof ScopesLacking) {
+          const advice = await lease.lacks?.(error.cause.scopes, error.cause.names)
+          if (advice !== undefined) throw new GatewayError('consent-needed', { detail: advice })
+        }
         throw error
       }),
     )

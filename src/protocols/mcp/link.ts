@@ -36,6 +36,18 @@ export interface LinkCall {
 /** The cause of the fault where a server took the gateway's credential for no good. */
 export const credentialRefused = Symbol('credential refused')
 
+/** The cause where it wants scopes that what was sent along lacks. */
+export class ScopesLacking {
+  readonly scopes: readonly string[]
+  /** Of the credentials that were sent. */
+  readonly names: readonly string[]
+
+  constructor(scopes: readonly string[], names: readonly string[]) {
+    this.scopes = scopes
+    this.names = names
+  }
+}
+
 export interface Link {
   readonly era: Era
   readonly facts: ServerFacts

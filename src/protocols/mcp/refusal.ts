@@ -91,7 +91,10 @@ export function unknownTool(name: string): Outcome {
 }
 
 /** A fault: its code and detail, never its cause. */
-export function faulted(error: GatewayError, entry: EntryRef | undefined): Outcome {
+export function faulted(
+  error: GatewayError,
+  entry: EntryRef | undefined,
+): Extract<Outcome, { error: unknown }> {
   const detail = error.detail === undefined ? '' : `: ${error.detail}`
   return {
     error: {
@@ -102,6 +105,9 @@ export function faulted(error: GatewayError, entry: EntryRef | undefined): Outco
   }
 }
 
-export function refusedAs(error: unknown): RpcError | undefined {
-  return error instanceof RpcError ? error : undefined
+/** A fault before there was an action, as the client hears it. */
+export function asRpcError(fault: GatewayError): RpcError {
+  if (fault.cause instanceof RpcError) return fault.cause
+  const { code, message, data } = faulted(fault, undefined).error
+  return new RpcError(code, message, { data })
 }

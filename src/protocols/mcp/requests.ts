@@ -17,7 +17,7 @@ import { itemMeaning, ownMeaning, resourceMeaning, unknownMeaning } from './mean
 import { ParkedCalls } from './parked.ts'
 import { type Job, Performer } from './performer.ts'
 import { isAmbiguous } from './resource-address.ts'
-import { unknownTool } from './refusal.ts'
+import { asRpcError, unknownTool } from './refusal.ts'
 import { codes, type Fields, fieldsOf, isFields, RpcError, textOf } from './rpc.ts'
 import type { CarriedState } from './sealed-state.ts'
 import type { Server } from './server.ts'
@@ -348,7 +348,7 @@ export class Requests {
         return { result: {} }
       },
     })
-    if (exchange.fault !== undefined) throw exchange.fault
+    if (exchange.fault !== undefined) throw asRpcError(exchange.fault)
   }
 
   #errand(caller: Caller, meaning: Meaning, server: Server): Errand & { readonly action: McpAction } {

@@ -6,7 +6,7 @@ import { fillTemplate } from '../http/inject.ts'
 import { Call, type Upstream } from '../http/upstream.ts'
 import { encodeHeaderValue, readMessage, writeMessage } from './codec.ts'
 import { discovered, greeted, handshakeParams, invalid, paramsFor } from './handshake.ts'
-import { credentialRefused, type Link, type LinkCall, type ServerFacts } from './link.ts'
+import { credentialRefused, type Link, type LinkCall, ScopesLacking, type ServerFacts } from './link.ts'
 import { codes, fieldsOf, type RpcMessage, type RpcRequest, type RpcResponse } from './rpc.ts'
 import type { ServerSettings } from './settings.ts'
 import { type SseEvent, SseReader } from './sse.ts'
@@ -182,6 +182,9 @@ class HttpLink implements Link {
             ? `the server refused the gateway's credential (${request.status})`
             : `the server wants scopes that the gateway's credential lacks: ${wanted}`,
         ...(request.status === 401 ? { cause: credentialRefused } : {}),
+        ...(wanted === undefined
+          ? {}
+          : { cause: new ScopesLacking(wanted.split(' ').filter(Boolean), this.#sent()) }),
       })
     }
     this.#session ??= call.method === 'initialize' ? headerOf(request, 'mcp-session-id') : undefined
@@ -304,6 +307,12 @@ class HttpLink implements Link {
     for (const { header, value } of this.#server.settings.headers)
       headers.push(header, fillTemplate(value, secrets))
     return headers
+  }
+
+  /** The names of the credentials that go along with each request. */
+  #sent(): string[] {
+    const values = this.#server.settings.headers.map(({ value }) => value)
+    return values.flatMap(value => [...value.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name!))
   }
 
   async #dispatch(
