@@ -3,7 +3,7 @@ import type { ApprovalTerms } from '../model/decision.ts'
 import type { Principal, SubjectFacts } from '../model/subject.ts'
 
 /**
- * `pending` -> `approved` -> `consumed`; or it ends as `denied` (any one vote), `expired` (nobody decided, or nobody
+ * `pending` -> `approved` -> `consumed`, and back to `approved` where what used it never left; or it ends as `denied` (any one vote), `expired` (nobody decided, or nobody
  * used it, in time) or `cancelled` (withdrawn, or policy changed under it). Only the first two are open.
  */
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'consumed'
@@ -53,6 +53,8 @@ export interface Approval {
   readonly preview?: ActionPreview
   readonly votes: readonly Vote[]
   readonly usesLeft: number
+  /** How often it was taken, also where it came back; absent: never. */
+  readonly uses?: number
   readonly createdAt: number
   /** Until when it can be decided; once approved, until when it can be used. */
   readonly expiresAt: number

@@ -2,7 +2,7 @@
  * The approvals: requests, votes and their use. Every change is a compare-and-swap, durable and an entry before anyone
  * hears of it (records.ts). Memory holds what is open, without its request and preview, and what still answers.
  */
-import type { Audit } from '../audit/audit.ts'
+import type { Audit, EntryRef } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { GatewayError } from '../errors.ts'
 import type { ActionPreview } from '../gateway/exchange.ts'
@@ -247,7 +247,22 @@ export class Approvals {
         throw new GatewayError('conflict', { detail: `it is ${current.state}` })
       const usesLeft = current.usesLeft - 1
       const state = usesLeft === 0 ? 'consumed' : 'approved'
-      return { next: { ...current, usesLeft, state }, kinds: ['approval.consumed'] }
+      const uses = (current.uses ?? 0) + 1
+      return { next: { ...current, usesLeft, uses, state }, kinds: ['approval.consumed'] }
+    })
+  }
+
+  /**
+   * Makes good again what `consume` gave, for a use that an entry (`end`) says has forwarded nothing. Once for each use, and
+   * within the time that it had; else `conflict`.
+   */
+  async giveBack({ id, uses }: Pick<Approval, 'id' | 'uses'>, end: EntryRef): Promise<Approval> {
+    return await this.#change(id, current => {
+      const { state, usesLeft, expiresAt } = current
+      if (state !== 'consumed' || current.uses !== uses || this.#parts.clock.now() >= expiresAt)
+        throw new GatewayError('conflict', { detail: `it is ${state}` })
+      const next: Approval = { ...current, state: 'approved', usesLeft: usesLeft + 1 }
+      return { next, kinds: ['approval.returned'], facts: { end: end.id } }
     })
   }
 

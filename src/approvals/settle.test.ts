@@ -99,6 +99,55 @@ test('P5: of many connections that wait for one approval exactly one runs', asyn
   )
 })
 
+test('P5: consent for a call that never left is good again, for the same call, and runs it once', async () => {
+  const end = (index: number) => ({ index, id: `gateway.example.com/test/${index}` })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 8 }),
+      fc.array(fc.constantFrom('leaves', 'stays', 'stays twice', 'late'), { minLength: 1, maxLength: 6 }),
+      async (callers, fates) => {
+        const world = new World()
+        const step = stepOf(world)
+        await step.settle(sessionOf(), callOf(), decisionOf())
+        const id = await approve(world)
+        let running = 0
+        let left = 0
+        let isLate = false
+        const earlier: NonNullable<Extract<Settled, { granted: true }>['unused']>[] = []
+        const call = async (fate: (typeof fates)[number]): Promise<void> => {
+          const settled = await step.settle(sessionOf(), callOf(), decisionOf())
+          if (!settled.granted) return
+          assert.equal(settled.facts['id'], id)
+          assert.equal(++running, 1, 'never two at once')
+          await new Promise(resolve => setImmediate(resolve))
+          running--
+          if (fate === 'leaves') return void left++
+          if (fate === 'late') {
+            isLate = true
+            world.now += 30_000
+          }
+          await Promise.all([
+            settled.unused?.(end(1)),
+            ...(fate === 'stays twice' ? [settled.unused?.(end(2))] : []),
+          ])
+          // What was given back once gives back no later use.
+          for (const each of earlier) await each(end(3))
+          earlier.push(settled.unused!)
+        }
+        for (const fate of fates)
+          if (!isLate) await Promise.all(Array.from({ length: callers }, () => call(fate)))
+        const kinds = world.kindsOf(id)
+        const count = (kind: string): number => kinds.filter(each => each === kind).length
+        assert.ok(left <= 1)
+        const mayStillRun = (await world.approvals.get(id)).state === 'approved' ? 0 : 1
+        assert.equal(count('approval.consumed') - count('approval.returned'), mayStillRun)
+        assert.equal(left === 1 || isLate, mayStillRun === 1)
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
 test('a client that leaves decides nothing: its call is abandoned and the approval stays for its return', async () => {
   const world = new World()
   const step = stepOf(world)

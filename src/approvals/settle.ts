@@ -166,7 +166,13 @@ async function use(parts: SettleParts, question: Question, approval: Approval): 
   }
   if (exchange.signal.aborted) return await abandon(parts, approval)
   try {
-    return { granted: true, facts: approvalFacts(await approvals.consume(approval.id)) }
+    const taken = await approvals.consume(approval.id)
+    return {
+      granted: true,
+      facts: approvalFacts(taken),
+      // Where this fails it stays used, which is the safe side.
+      unused: async end => void (await approvals.giveBack(taken, end).catch(() => undefined)),
+    }
   } catch (error) {
     if (asGatewayError(error).code !== 'conflict') throw error
     const now = await approvals.get(approval.id)

@@ -45,6 +45,8 @@ export const eventKinds = {
   'approval.expired': 'Nobody decided, or nobody used it, in time',
   'approval.cancelled': 'The requester or an administrator withdrew it',
   'approval.consumed': 'The approval was used',
+  'approval.returned':
+    'What used it did not leave the gateway; it is good again for what is left of its time. Names that end',
   'approval.abandoned': 'The client left while its call was held; nothing is decided by that',
   'grant.proposed': 'A person proposed a time-boxed grant, which is their vote for it',
   'grant.voted': 'A person agreed to a proposed grant',

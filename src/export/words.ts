@@ -62,6 +62,7 @@ export const wordsOf: Readonly<Record<EventKind, Words>> = {
   'approval.expired': words('approval', 'expired', ['notice', 'Approval expired']),
   'approval.cancelled': words('approval', 'failure', ['notice', 'Approval cancelled']),
   'approval.consumed': words('approval', 'success', ['notice', 'Approval used']),
+  'approval.returned': words('approval', 'success', ['notice', 'Approval good again']),
   'approval.abandoned': words('approval', 'pending', ['notice', 'The client left while its call was held']),
   'grant.proposed': words('approval', 'pending', ['notice', 'Grant proposed']),
   'grant.voted': words('approval', 'pending', ['notice', 'Grant agreed to']),

@@ -28,12 +28,14 @@ export async function approve(
       asked.entry.decided(decision)
       const settled = await gateway.approvals.settle(session, asked.exchange, decision)
       asked.entry.decided(decision, settled.facts)
-      return settled.granted ? clear(action, decision) : { effect: 'deny', denial: settled.denial }
+      if (!settled.granted) return { effect: 'deny', denial: settled.denial }
+      const { unused } = settled
+      return { ...clear(action, decision), ...(unused === undefined ? {} : { unused }) }
     }
   }
 }
 
-function clear(action: Action, decision: Decision): Verdict {
+function clear(action: Action, decision: Decision): Extract<Verdict, { effect: 'permit' }> {
   return { effect: 'permit', action: { action, obligations: decision.obligations } as Cleared }
 }
 

@@ -47,9 +47,15 @@ export interface ActionPreview {
   readonly readEntry?: string
 }
 
+/**
+ * Gives a person's consent back, given the entry by which nothing was forwarded: the same action may ask for it again.
+ * Never throws; what can't be given back stays used.
+ */
+export type Unused = (end: EntryRef) => Promise<void>
+
 /** What the path decided about one action. */
 export type Verdict =
-  | { readonly effect: 'permit'; readonly action: Cleared }
+  | { readonly effect: 'permit'; readonly action: Cleared; readonly unused?: Unused }
   | { readonly effect: 'deny'; readonly denial: Denial }
 
 /** An approval that the client may wait for. */

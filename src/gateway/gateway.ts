@@ -11,7 +11,7 @@ import type { Authorizer } from '../policy/authorizer.ts'
 import type { FairShares } from '../policy/fair-shares.ts'
 import type { Recorder } from '../recording/recorder.ts'
 import type { Deferrals } from './deferrals.ts'
-import type { Exchange, Guarded, Masked, Recorded, Reply, Verdict } from './exchange.ts'
+import type { Exchange, Guarded, Masked, Recorded, Reply, Unused, Verdict } from './exchange.ts'
 import type { Keeping } from './keeping.ts'
 import type { Pins } from './pins.ts'
 import type { Meter } from './meter.ts'
@@ -77,7 +77,11 @@ export interface ApprovalStep {
     exchange: Exchange,
     decision: Decision,
   ): Promise<
-    | { readonly granted: true; readonly facts: Readonly<Record<string, unknown>> }
+    | {
+        readonly granted: true
+        readonly facts: Readonly<Record<string, unknown>>
+        readonly unused?: Unused
+      }
     | {
         readonly granted: false
         readonly denial: Extract<Verdict, { effect: 'deny' }>['denial']

@@ -6,7 +6,7 @@ import type { ActionResult, OpenAction } from '../audit/audit.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
 import { approve } from './approve.ts'
 import { authorize } from './authorize.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Unused } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { guard } from './guard.ts'
 import { mask } from './mask.ts'
@@ -23,6 +23,7 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
   const began = performance.now()
   let outcome = 'failure' as Outcome
   let forwarded = false
+  let unused: Unused | undefined
   let passed: Partial<ActionResult> = {}
   let entry: OpenAction
   try {
@@ -43,6 +44,7 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
       const ended = await entry.deny({ reason: verdict.denial.reason, ...(await recording.refused()) })
       return await exchange.refuse(verdict.denial, ended)
     }
+    unused = verdict.unused
     if (verdict.action.obligations.limitRows !== undefined && exchange.limitsRows !== true)
       throw new GatewayError('denied', { detail: 'policy limits rows, which this protocol does not count' })
     if (verdict.action.obligations.recordBefore === true) await exchange.preview?.()
@@ -67,6 +69,8 @@ export async function perform(gateway: Gateway, session: Session, exchange: Exch
     const ended = await entry
       .fail(fault, { ...passed, ...(await recording?.salvage()) })
       .catch(() => undefined)
+    // In the log first that nothing was forwarded: only then may a person's consent be used again.
+    if (!forwarded && ended !== undefined) await unused?.(ended)
     await exchange.abort(fault, ended)
   } finally {
     session.running.delete(exchange)

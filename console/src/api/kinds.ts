@@ -20,6 +20,7 @@ export const kindSets = {
       'approval.expired',
       'approval.cancelled',
       'approval.consumed',
+      'approval.returned',
       'grant.proposed',
       'grant.voted',
       'grant.created',

@@ -222,6 +222,7 @@ const approvalStates: Readonly<Record<string, string>> = {
   'approval.expired': 'expired',
   'approval.cancelled': 'cancelled',
   'approval.consumed': 'consumed',
+  'approval.returned': 'approved',
   'approval.abandoned': 'pending',
 }
 

@@ -232,6 +232,11 @@ export const samples: Readonly<Record<EventKind, Readonly<Record<string, unknown
   'approval.expired': held,
   'approval.cancelled': held,
   'approval.consumed': { ...held, approval: { ...approval, approvers: ['bo@example.com'] } },
+  'approval.returned': {
+    ...held,
+    approval: { ...approval, approvers: ['bo@example.com'] },
+    end: 'gateway.example.com/test/17',
+  },
   'approval.abandoned': held,
   'grant.proposed': { subject: approver, ...grant },
   'grant.voted': { subject: approver, ...grant },
