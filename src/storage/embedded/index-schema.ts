@@ -42,5 +42,6 @@ export function createTables(database: DatabaseSync): void {
 
 /** A text as 63 bits; two texts of one log are the same number only by a chance of 1 in 2^63. */
 export function idNumber(text: string): bigint {
-  return text === '' ? 0n : hash('sha256', text, 'buffer').readBigUInt64LE(0) >> 1n
+  if (text === '') return 0n
+  return Buffer.from(hash('sha256', text, 'binary'), 'binary').readBigUInt64LE(0) >> 1n
 }
