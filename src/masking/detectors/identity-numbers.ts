@@ -82,6 +82,7 @@ const phoneForm = /\+[1-9][\d ().-]{5,22}|\(?\d{2,5}\)?[ .-]\d{2,4}[ .-]\d{3,4}/
  * plan has them. The cheap forms come first; the library sees candidates of at most 24 characters.
  */
 export function phone(region: string): Detector {
+  const form = new RegExp(phoneForm, 'g')
   return {
     kinds: ['phone'],
     all: digit,
@@ -89,7 +90,7 @@ export function phone(region: string): Detector {
     shortest: 8,
     mayHold: text => phoneForm.test(text),
     find(text, found) {
-      const form = new RegExp(phoneForm, 'g')
+      form.lastIndex = 0
       for (let match = form.exec(text); match !== null; match = form.exec(text)) {
         const candidate = match[0].replace(/[^\d]+$/, '')
         const end = match.index + candidate.length

@@ -7,8 +7,9 @@ import type { Message } from './codec.ts'
 import { copyIn } from './copy.ts'
 import { CopyMask } from './copy-mask.ts'
 import { type Host, maskedReport } from './host.ts'
-import { type Column, dataRow, readDataRow, readReport, readRowDescription } from './messages.ts'
+import { type Column, readReport, readRowDescription } from './messages.ts'
 import type { RowMask, StatementMask } from './masks.ts'
+import { Row } from './row.ts'
 import type { RowLimiter } from './row-limit.ts'
 import type { Unit } from './unit.ts'
 
@@ -67,6 +68,7 @@ export class Answer {
   #stopping: Promise<void> | undefined
   /** The first line of COPY holds names. */
   #header = false
+  readonly #current = new Row()
   rows = 0
 
   constructor(parts: AnswerParts) {
@@ -78,7 +80,8 @@ export class Answer {
   async run(): Promise<Ended> {
     const { host, masker } = this.#parts
     for (;;) {
-      const each = await host.answer(masker)
+      const next = host.answer(masker)
+      const each = next instanceof Promise ? await next : next
       switch (each.type) {
         case 'T':
           this.#described(each)
@@ -104,9 +107,11 @@ export class Answer {
           this.#copyMask = await CopyMask.open(this.#parts.mask, this.#parts.unit, each)
           host.client.send(each.bytes)
           break
-        case 'd':
-          await this.#copied(each)
+        case 'd': {
+          const behind = this.#copied(each)
+          if (behind !== undefined) await behind
           break
+        }
         case 'c':
           host.client.send(each.bytes)
           break
@@ -169,26 +174,27 @@ export class Answer {
   #row(each: Message): void | Promise<void> {
     const { host, recordRows } = this.#parts
     this.rows++
-    let { bytes } = each
-    let values: (Buffer | null)[] | undefined
-    if (this.#mask?.touches(bytes) === true) {
-      values = readDataRow(bytes)
-      if (this.#mask.apply(values)) bytes = dataRow(values)
-    }
-    host.client.send(bytes)
-    if (this.rows <= recordRows) return this.#record(values ?? readDataRow(bytes))
+    const recorded = this.rows <= recordRows
+    const masked = this.#mask?.touches(each.bytes) === true
+    if (!recorded && !masked) return host.client.send(each.bytes)
+    const row = this.#current
+    row.read(each.bytes)
+    if (masked) this.#mask!.apply(row)
+    host.client.send(row.message())
+    if (recorded) return this.#record(row)
   }
 
-  #record(values: readonly (Buffer | null)[]): void | Promise<void> {
-    const line = JSON.stringify(values.map((value, index) => this.#shown(value, index)))
-    return this.#line(line)
+  #record(row: Row): void | Promise<void> {
+    const shown: (string | null)[] = []
+    for (let index = 0; index < row.count; index++) shown.push(this.#shown(row, index))
+    return this.#line(JSON.stringify(shown))
   }
 
-  #shown(value: Buffer | null, index: number): string | null {
-    if (value === null) return null
+  #shown(row: Row, index: number): string | null {
     const { format = 0, type = 0 } = this.#columns?.[index] ?? {}
-    if (format === 0) return value.toString('utf8')
-    return binaryText(type, value) ?? `\\x${value.toString('hex')}`
+    if (format === 0) return row.text(index)
+    const value = row.value(index)
+    return value === null ? null : (binaryText(type, value) ?? `\\x${value.toString('hex')}`)
   }
 
   #line(line: string): void | Promise<void> {
@@ -205,7 +211,7 @@ export class Answer {
     return this.#parts.recorder.write({ from: 'upstream', part: 'body', bytes })
   }
 
-  async #copied(each: Message): Promise<void> {
+  #copied(each: Message): void | Promise<void> {
     const { host, recordRows } = this.#parts
     if (this.#header) this.#header = false
     else if (!this.#admitted()) return
@@ -213,7 +219,7 @@ export class Answer {
     this.rows++
     host.client.send(bytes)
     if (this.rows <= recordRows)
-      await this.#parts.recorder.write({
+      return this.#parts.recorder.write({
         from: 'upstream',
         part: 'body',
         bytes: Buffer.from(bytes.subarray(5)),

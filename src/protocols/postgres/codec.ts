@@ -34,6 +34,8 @@ export class FrameReader {
   readonly #cap: (type: string) => number
   /** What has come of the messages that are not taken yet. */
   #chunks: Buffer[] = []
+  /** Of the first of them: where what is not taken begins. */
+  #at = 0
   #held = 0
   /** How many bytes the message under way needs; 0 while its header is not here. */
   #needed = 0
@@ -57,46 +59,53 @@ export class FrameReader {
   /** The next whole message, or undefined until more was pushed. Throws FrameError; then nothing more can be read. */
   take(): Message | undefined {
     if (this.#held < headerLength || this.#held < this.#needed) return undefined
-    let head = this.#chunks[0]!
-    if (head.length < headerLength || head.length < this.#needed) head = this.#join()
-    const length = head.readUInt32BE(1)
-    const type = String.fromCharCode(head[0]!)
+    const head = this.#first(Math.max(headerLength, this.#needed))
+    const length = head.readUInt32BE(this.#at + 1)
+    const type = String.fromCharCode(head[this.#at]!)
     if (length < 4) throw new FrameError(`a message of type ${printable(type)} with length ${length}`)
     if (length > this.#cap(type))
       throw new FrameError(`a message of type ${printable(type)} with ${length} bytes`, true)
     this.#needed = length + 1
-    if (this.#held < this.#needed) return undefined
-    if (head.length < this.#needed) head = this.#join()
-    return { type, bytes: this.#cut(head, this.#needed) }
+    return this.#held < this.#needed ? undefined : { type, bytes: this.#cut(this.#needed) }
   }
 
   /** The type of the next message if all of it is here. */
   peek(): string | undefined {
     if (this.#held < headerLength) return undefined
-    const head = this.#chunks[0]!.length < headerLength ? this.#join() : this.#chunks[0]!
-    return this.#held > head.readUInt32BE(1) ? String.fromCharCode(head[0]!) : undefined
+    const head = this.#first(headerLength)
+    return this.#held > head.readUInt32BE(this.#at + 1) ? String.fromCharCode(head[this.#at]!) : undefined
   }
 
   /** Everything that is here, as raw bytes; for the change to another protocol (TLS). */
   drain(): Buffer {
-    const all = this.#join()
+    const all = this.#first(this.#held).subarray(this.#at)
     this.#chunks = []
+    this.#at = 0
     this.#held = 0
     this.#needed = 0
     return all
   }
 
-  #cut(head: Buffer, length: number): Buffer {
-    const bytes = head.subarray(0, length)
-    if (head.length === length) this.#chunks.shift()
-    else this.#chunks[0] = head.subarray(length)
+  #cut(length: number): Buffer {
+    const head = this.#first(length)
+    const end = this.#at + length
+    const bytes = head.subarray(this.#at, end)
+    if (end === head.length) {
+      this.#chunks.shift()
+      this.#at = 0
+    } else this.#at = end
     this.#held -= length
     this.#needed = 0
     return bytes
   }
 
-  #join(): Buffer {
-    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)]
+  /** The first chunk, with so many bytes of what is held behind `#at`; not more than there are. */
+  #first(length: number): Buffer {
+    const head = this.#chunks[0] ?? Buffer.alloc(0)
+    if (head.length - this.#at >= length) return head
+    const rest = this.#at === 0 ? this.#chunks : [head.subarray(this.#at), ...this.#chunks.slice(1)]
+    this.#chunks = [Buffer.concat(rest)]
+    this.#at = 0
     return this.#chunks[0]!
   }
 }

@@ -116,14 +116,25 @@ export class Host {
     void this.client.flush()
   }
 
-  /** The next message of the server that is not one of those that come at any time; those are passed on. */
-  async answer(masker: Masker = this.idleMasker): Promise<Message> {
+  /**
+   * The next message of the server that is not one of those that come at any time; those are passed on. No promise where
+   * it is here. Throws as the wire does.
+   */
+  answer(masker: Masker = this.idleMasker): Message | Promise<Message> {
+    return this.#take(masker) ?? this.#awaitAnswer(masker)
+  }
+
+  #take(masker: Masker): Message | undefined {
     for (;;) {
       const found = this.upstream.take()
-      if (found !== undefined) {
-        if (!this.passed(found, masker)) return found
-        continue
-      }
+      if (found === undefined || !this.passed(found, masker)) return found
+    }
+  }
+
+  async #awaitAnswer(masker: Masker): Promise<Message> {
+    for (;;) {
+      const found = this.#take(masker)
+      if (found !== undefined) return found
       if (this.upstream.ended)
         throw new GatewayError('upstream-unreachable', { detail: 'the upstream broke off' })
       if (this.client.ended) throw new GatewayError('client-gone')

@@ -15,7 +15,8 @@ import { valuesOf } from './action.ts'
 import { named } from './resources.ts'
 import type { Role } from './roles.ts'
 import type { Unit } from './unit.ts'
-import { maskValue, type ValuePlan } from './values.ts'
+import type { Row } from './row.ts'
+import { type Look, lookOf, maskValue, type ValuePlan } from './values.ts'
 
 export interface StatementMaskParts {
   readonly host: Host
@@ -207,13 +208,19 @@ function isAmong(names: ReadonlySet<string>, { schema, name }: { schema: string;
 
 /** Masks the values of rows in place. */
 export class RowMask {
-  readonly #of: StatementMask
+  readonly #of: Pick<StatementMask, 'masker' | 'nulled'>
   readonly #plans: readonly ValuePlan[] | undefined
+  readonly #looks: readonly Look[]
   readonly #secrets: readonly Buffer[]
 
-  constructor(of: StatementMask, plans: readonly ValuePlan[] | undefined, secrets: readonly Buffer[]) {
+  constructor(
+    of: Pick<StatementMask, 'masker' | 'nulled'>,
+    plans: readonly ValuePlan[] | undefined,
+    secrets: readonly Buffer[],
+  ) {
     this.#of = of
     this.#plans = plans
+    this.#looks = plans?.map(lookOf) ?? []
     this.#secrets = secrets
   }
 
@@ -222,20 +229,32 @@ export class RowMask {
     return this.#plans !== undefined || this.#secrets.some(secret => row.includes(secret))
   }
 
-  /** True where a value changed. */
-  apply(values: (Buffer | null)[]): boolean {
-    let changed = false
-    for (let index = 0; index < values.length; index++) {
-      const value = values[index]
-      if (value === null || value === undefined) continue
-      const plan = this.#plans?.[index] ?? anyText
-      const masked = maskValue(value, plan, this.#of.masker!)
-      if (masked === value) continue
-      if (masked === null) this.#of.nulled()
-      values[index] = masked
-      changed = true
+  apply(row: Row): void {
+    for (let index = 0; index < row.count; index++) {
+      const look = this.#looks[index] ?? 'text'
+      if (look === 'nothing') continue
+      const text = look === 'bytes' ? undefined : row.text(index)
+      // Bytes that are no UTF-8 are read one by one there.
+      if (text === undefined || text?.includes('\ufffd') === true) this.#maskBytes(row, index)
+      else if (text !== null) this.#maskText(row, { index, text, digits: look === 'digits' })
     }
-    return changed
+  }
+
+  #maskText(row: Row, of: { readonly index: number; readonly text: string; readonly digits: boolean }): void {
+    const masked = this.#of.masker!.text(of.text)
+    if (masked !== of.text) this.#replace(row, of.index, of.digits ? null : Buffer.from(masked))
+  }
+
+  #maskBytes(row: Row, index: number): void {
+    const value = row.value(index)
+    if (value === null) return
+    const masked = maskValue(value, this.#plans?.[index] ?? anyText, this.#of.masker!)
+    if (masked !== value) this.#replace(row, index, masked)
+  }
+
+  #replace(row: Row, index: number, masked: Buffer | null): void {
+    if (masked === null) this.#of.nulled()
+    row.replace(index, masked)
   }
 }
 

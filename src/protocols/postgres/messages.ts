@@ -1,5 +1,5 @@
 /** The messages that the gateway itself reads or writes, field by field. Layouts: PostgreSQL 18, "Message Formats". */
-import { cstring, int16, int32, message, PayloadReader } from './codec.ts'
+import { cstring, FrameError, headerLength, int32, message, PayloadReader } from './codec.ts'
 
 /** Fields of an error or notice by their letter: S severity, C SQLSTATE, M message, D detail, H hint. */
 export type ReportFields = ReadonlyMap<string, string>
@@ -166,23 +166,47 @@ export function readRowDescription(bytes: Buffer): Column[] {
   return columns
 }
 
-export function readDataRow(bytes: Buffer): (Buffer | null)[] {
-  const reader = new PayloadReader(bytes)
-  const count = reader.int16()
-  const values: (Buffer | null)[] = []
-  for (let i = 0; i < count; i++) {
-    const length = reader.int32()
-    values.push(length === -1 ? null : reader.bytes(length))
+/**
+ * Where the values of a DataRow stand in it: start and end of each in turn, -1 twice for null. Written into `ranges`.
+ * Throws FrameError.
+ */
+export function valueRanges(bytes: Buffer, ranges: number[]): void {
+  if (bytes.length < headerLength + 2) throw new FrameError('a message that ends too early')
+  const count = bytes.readUInt16BE(headerLength)
+  let at = headerLength + 2
+  ranges.length = count * 2
+  for (let index = 0; index < count; index++) {
+    if (at + 4 > bytes.length) throw new FrameError('a message that ends too early')
+    const length = bytes.readInt32BE(at)
+    at += 4
+    if (length < -1) throw new FrameError('a negative length')
+    if (length > bytes.length - at) throw new FrameError('a message that ends too early')
+    ranges[index * 2] = length < 0 ? -1 : at
+    if (length > 0) at += length
+    ranges[index * 2 + 1] = length < 0 ? -1 : at
   }
-  reader.end()
-  return values
+  if (at !== bytes.length) throw new FrameError(`${bytes.length - at} bytes too many in a message`)
+}
+
+export function readDataRow(bytes: Buffer): (Buffer | null)[] {
+  const ranges: number[] = []
+  valueRanges(bytes, ranges)
+  return Array.from({ length: ranges.length / 2 }, (_, index) => {
+    const start = ranges[index * 2]!
+    return start < 0 ? null : bytes.subarray(start, ranges[index * 2 + 1])
+  })
 }
 
 export function dataRow(values: readonly (Buffer | null)[]): Buffer {
-  const parts: Buffer[] = [int16(values.length)]
+  let length = 2
+  for (const value of values) length += 4 + (value?.length ?? 0)
+  const out = Buffer.allocUnsafe(headerLength + length)
+  out[0] = 0x44 // D
+  out.writeUInt32BE(length + 4, 1)
+  let at = out.writeUInt16BE(values.length, headerLength)
   for (const value of values) {
-    if (value === null) parts.push(int32(-1))
-    else parts.push(int32(value.length), value)
+    at = out.writeInt32BE(value?.length ?? -1, at)
+    if (value !== null) at += value.copy(out, at)
   }
-  return message('D', ...parts)
+  return out
 }

@@ -19,10 +19,23 @@ const harmlessTypes: ReadonlySet<number> = new Set([
 ])
 const json = 114
 const jsonb = 3802
+const bytea = 17
 const int8 = 20
 const numeric = 1700
 const longestJson = 1024 * 1024
 const maxDepth = 256
+
+/** What of a value is looked at: nothing, the text that it is, its digits, or what `maskValue` makes of its bytes. */
+export type Look = 'nothing' | 'text' | 'digits' | 'bytes'
+
+/** The same for every value of a column. What is no `bytes` may be masked by its text, as `maskValue` would. */
+export function lookOf({ type, format, hides }: ValuePlan): Look {
+  if (hides !== undefined) return 'bytes'
+  if (harmlessTypes.has(type)) return 'nothing'
+  if (textTypes.has(type)) return 'text'
+  if (format !== 0 || type === json || type === jsonb || type === bytea) return 'bytes'
+  return type === int8 || type === numeric ? 'digits' : 'text'
+}
 
 /**
  * The value as it may be seen: the same buffer where nothing was found, other bytes, or null where the type has no
@@ -40,7 +53,7 @@ export function maskValue(value: Buffer, plan: ValuePlan, masker: Masker): Buffe
       format === 0 ? value.toString('latin1') : type === int8 ? int8Text(value) : numericText(value)
     return masker.text(digits) === digits ? value : null
   }
-  if (format === 0) return type === 17 ? maskedBytea(value, masker) : replaced(value, masker)
+  if (format === 0) return type === bytea ? maskedBytea(value, masker) : replaced(value, masker)
   const text = textOf(value)
   return masker.text(text) === text ? value : null
 }
