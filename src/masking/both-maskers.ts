@@ -15,6 +15,7 @@ export function bothMaskers(first: Masker, second: Masker): Masker {
   if (second.idle) return first
   return {
     idle: false,
+    rules: {},
     body(body, meta) {
       const one = first.body(body, meta)
       const two = second.body(one.body, { type: meta.type, encodings: one.encodings })

@@ -31,6 +31,8 @@ export interface MaskedBody {
 export interface Masker {
   /** True when no rule can touch anything: bytes pass as they are. */
   readonly idle: boolean
+  /** Of its rules: the same object for maskers that mask alike, but for values that never pass. */
+  readonly rules: object
   /**
    * Masks a body while it streams, without waiting for the whole of it, save where `maxBuffered` bytes may be
    * needed. Throws GatewayError `mask-unable` (P8) for an encoding that can't be decoded, at once where the head

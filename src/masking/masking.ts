@@ -108,6 +108,7 @@ function createMasker(rules: Rules, literals: Literals, limits: BodyLimits): Mas
 
   return {
     idle,
+    rules,
     body(body: AsyncIterable<Buffer>, meta: ContentMeta): MaskedBody {
       if (idle)
         return { body, encodings: meta.encodings, altered: false, report: () => ({ count: 0, kinds: [] }) }

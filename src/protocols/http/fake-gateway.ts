@@ -198,6 +198,7 @@ export function literalMasker(words: readonly string[]): Masker {
   }
   return {
     idle: words.length === 0,
+    rules: {},
     body(body, meta): MaskedBody {
       let found = 0
       async function* masked(): AsyncGenerator<Buffer, void, undefined> {

@@ -6,6 +6,7 @@ import type { Action, ResourceNames, Risk } from '../../model/action.ts'
 import type { Judgement } from './judge.ts'
 import { formatOf } from './messages.ts'
 import type { Operation } from './operations.ts'
+import { Recent } from './recent.ts'
 import type { Unit } from './unit.ts'
 
 /** What is true of the session while a statement runs in it. */
@@ -145,15 +146,24 @@ function factsOf(
   }
 }
 
-const shown = new WeakMap<Judgement, string>()
+/** By `Masker.rules`, then by the statement without its constants. */
+const shown = new WeakMap<object, Recent<string>>()
 
-/** Judgements are shared by all who send the same text, and masked once. */
+/** Statements that differ in their constants alone are shown alike, and masked once. */
 function shownStatement(judgement: Judgement, masker: Masker): string {
-  let statement = shown.get(judgement)
-  if (statement === undefined) {
-    statement = masker.text(judgement.normalized()).slice(0, longestStatement)
-    masker.takeReport()
-    shown.set(judgement, statement)
-  }
+  let texts = shown.get(masker.rules)
+  if (texts === undefined) shown.set(masker.rules, (texts = new Recent(2048)))
+  const normalized = judgement.normalized()
+  if (normalized.length > longestRemembered) return maskedStatement(normalized, masker)
+  let statement = texts.get(normalized)
+  if (statement === undefined) texts.set(normalized, (statement = maskedStatement(normalized, masker)))
+  return statement
+}
+
+const longestRemembered = 16 * 1024
+
+function maskedStatement(normalized: string, masker: Masker): string {
+  const statement = masker.text(normalized).slice(0, longestStatement)
+  masker.takeReport()
   return statement
 }

@@ -7,7 +7,8 @@ import type { Message } from './codec.ts'
 import { copyIn } from './copy.ts'
 import { CopyMask } from './copy-mask.ts'
 import { type Host, maskedReport } from './host.ts'
-import { type Column, readReport, readRowDescription } from './messages.ts'
+import { columnsIn, headOf } from './descriptions.ts'
+import { type Column, readReport } from './messages.ts'
 import type { RowMask, StatementMask } from './masks.ts'
 import { Row } from './row.ts'
 import type { RowLimiter } from './row-limit.ts'
@@ -63,7 +64,9 @@ export class Answer {
   #prepared = false
   #columnsRecorded = false
   #copyMask: CopyMask | undefined
+  /** What is to be recorded of rows, and of lines of COPY: bytes of the messages that they came in. */
   #lines: string[] = []
+  #copies: Buffer[] = []
   #linesSize = 0
   #stopping: Promise<void> | undefined
   /** The first line of COPY holds names. */
@@ -78,6 +81,16 @@ export class Answer {
 
   /** Streams until the end of the statement. Throws GatewayError for what can't be passed on. */
   async run(): Promise<Ended> {
+    try {
+      return await this.#stream()
+    } catch (error) {
+      // The client has these rows.
+      void this.#flushLines()
+      throw error
+    }
+  }
+
+  async #stream(): Promise<Ended> {
     const { host, masker } = this.#parts
     for (;;) {
       const next = host.answer(masker)
@@ -148,7 +161,7 @@ export class Answer {
   }
 
   #described(each: Message): void {
-    this.#columns = readRowDescription(each.bytes)
+    this.#columns = columnsIn(each.bytes)
     this.#prepared = false
     this.#recordColumns()
   }
@@ -157,12 +170,7 @@ export class Answer {
   #recordColumns(): void {
     if (this.#columnsRecorded || this.#columns === undefined || this.#columns.length === 0) return
     this.#columnsRecorded = true
-    const headers = this.#columns.flatMap(({ name, type }) => [name, `type ${type}`])
-    void this.#parts.recorder.write({
-      from: 'upstream',
-      part: 'head',
-      bytes: Buffer.from(JSON.stringify({ status: 'columns', headers })),
-    })
+    void this.#parts.recorder.write({ from: 'upstream', part: 'head', bytes: headOf(this.#columns) })
   }
 
   async #prepare(): Promise<void> {
@@ -187,7 +195,9 @@ export class Answer {
   #record(row: Row): void | Promise<void> {
     const shown: (string | null)[] = []
     for (let index = 0; index < row.count; index++) shown.push(this.#shown(row, index))
-    return this.#line(JSON.stringify(shown))
+    const line = JSON.stringify(shown)
+    this.#lines.push(line)
+    return this.#recorded(line.length)
   }
 
   #shown(row: Row, index: number): string | null {
@@ -197,16 +207,17 @@ export class Answer {
     return value === null ? null : (binaryText(type, value) ?? `\\x${value.toString('hex')}`)
   }
 
-  #line(line: string): void | Promise<void> {
-    this.#lines.push(line)
-    this.#linesSize += line.length
+  #recorded(size: number): void | Promise<void> {
+    this.#linesSize += size
     if (this.#linesSize >= recordBatch) return this.#flushLines()
   }
 
   #flushLines(): void | Promise<void> {
-    if (this.#lines.length === 0) return
-    const bytes = Buffer.from(`${this.#lines.join('\n')}\n`)
+    if (this.#linesSize === 0) return
+    const bytes =
+      this.#copies.length > 0 ? Buffer.concat(this.#copies) : Buffer.from(`${this.#lines.join('\n')}\n`)
     this.#lines = []
+    this.#copies = []
     this.#linesSize = 0
     return this.#parts.recorder.write({ from: 'upstream', part: 'body', bytes })
   }
@@ -218,12 +229,9 @@ export class Answer {
     const bytes = this.#copyMask?.apply(each.bytes) ?? each.bytes
     this.rows++
     host.client.send(bytes)
-    if (this.rows <= recordRows)
-      return this.#parts.recorder.write({
-        from: 'upstream',
-        part: 'body',
-        bytes: Buffer.from(bytes.subarray(5)),
-      })
+    if (this.rows > recordRows) return
+    this.#copies.push(bytes.subarray(5))
+    return this.#recorded(bytes.length - 5)
   }
 
   async #ended(each: Message): Promise<Ended> {

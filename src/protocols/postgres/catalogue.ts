@@ -40,13 +40,22 @@ type Making = {
   -readonly [key in keyof Table]: Table[key] extends readonly (infer T)[] ? T[] : Table[key]
 }
 
+/** What was asked since it was last forgotten: what stands in it is never replaced. */
+interface Found {
+  readonly tables: Map<number, Table | undefined>
+  readonly named: Map<string, readonly Table[]>
+  readonly functions: Map<string, readonly WrittenFunction[]>
+  schemas: Promise<ReadonlyMap<string, boolean>> | undefined
+}
+
+function nothingFound(): Found {
+  return { tables: new Map(), named: new Map(), functions: new Map(), schemas: undefined }
+}
+
 /** One for each connection. Asks on a session of its own, so that it can while a result is under way. */
 export class Catalogue {
   readonly #settings: PostgresSettings
-  #tables = new Map<number, Table | undefined>()
-  #named = new Map<string, readonly Table[]>()
-  #functions = new Map<string, readonly WrittenFunction[]>()
-  #schemas: Promise<ReadonlyMap<string, boolean>> | undefined
+  #found = nothingFound()
   #freshUntil = 0
   #asking: Promise<unknown> = Promise.resolve()
 
@@ -59,10 +68,14 @@ export class Catalogue {
     this.#freshUntil = 0
   }
 
+  /** The same object for as long as what was told is told again, and another from then on. */
+  get state(): object {
+    return this.#refreshed()
+  }
+
   /** By OID. What another transaction has not committed can't be seen and is absent. Throws as `login` does. */
   async tables(oids: readonly number[], lease: Lease): Promise<ReadonlyMap<number, Table | undefined>> {
-    this.#refresh()
-    const kept = this.#tables
+    const kept = this.#refreshed().tables
     const missing = [...new Set(oids)].filter(oid => oid !== 0 && !kept.has(oid))
     if (missing.length > 0) {
       const found = await this.#ask(`c.oid = ANY ('{${missing.join(',')}}'::oid[])`, lease)
@@ -73,8 +86,7 @@ export class Catalogue {
 
   /** Every table or view of each of these bare names, in any schema. */
   async named(names: readonly string[], lease: Lease): Promise<readonly Table[]> {
-    this.#refresh()
-    const kept = this.#named
+    const kept = this.#refreshed().named
     const missing = names.filter(name => !kept.has(name))
     if (missing.length > 0) {
       const found = [...(await this.#ask(`c.relname IN (${listed(missing)})`, lease)).values()]
@@ -98,25 +110,24 @@ export class Catalogue {
 
   /** The schemas that there are, and whether the gateway's own role may use them. */
   schemas(lease: Lease): Promise<ReadonlyMap<string, boolean>> {
-    this.#refresh()
-    this.#schemas ??= this.#session(lease, async session => {
+    const found = this.#refreshed()
+    found.schemas ??= this.#session(lease, async session => {
       const rows = await rowsOf(
         session,
         `SELECT nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace`,
       )
       return new Map(rows.map(([name = '', usage]) => [name, usage === 't']))
     })
-    const asked = this.#schemas
+    const asked = found.schemas
     asked.catch(() => {
-      if (this.#schemas === asked) this.#schemas = undefined
+      if (found.schemas === asked) found.schemas = undefined
     })
     return asked
   }
 
   /** Functions of these bare names, in any schema, that are not the server's own. */
   async functions(names: readonly string[], lease: Lease): Promise<readonly WrittenFunction[]> {
-    this.#refresh()
-    const kept = this.#functions
+    const kept = this.#refreshed().functions
     const missing = names.filter(name => !kept.has(name))
     if (missing.length > 0) {
       const rows = await this.#session(lease, session =>
@@ -139,14 +150,14 @@ export class Catalogue {
     return names.flatMap(name => kept.get(name) ?? [])
   }
 
-  #refresh(): void {
-    const full = this.#tables.size + this.#named.size + this.#functions.size > mostKept
-    if (performance.now() < this.#freshUntil && !full) return
-    this.#tables = new Map()
-    this.#named = new Map()
-    this.#functions = new Map()
-    this.#schemas = undefined
-    this.#freshUntil = performance.now() + keptMs
+  #refreshed(): Found {
+    const { tables, named, functions } = this.#found
+    const full = tables.size + named.size + functions.size > mostKept
+    if (performance.now() >= this.#freshUntil || full) {
+      this.#found = nothingFound()
+      this.#freshUntil = performance.now() + keptMs
+    }
+    return this.#found
   }
 
   #ask(condition: string, lease: Lease): Promise<ReadonlyMap<number, Table>> {

@@ -33,7 +33,7 @@ export class Conversation {
 
   async #take(each: Message): Promise<void> {
     const host = this.#host
-    if (await this.#pipeline.take(each)) return
+    if (this.#pipeline.takes(each.type) && (await this.#pipeline.take(each))) return
     switch (each.type) {
       case 'Q':
         return await this.#simple(each)
@@ -72,9 +72,9 @@ export class Conversation {
       if (client.ended) return undefined
       if (upstream.ended)
         throw new GatewayError('upstream-unreachable', { detail: 'the upstream ended the session' })
-      await upstream.flush()
-      await client.flush()
-      await eitherReadable(client, upstream)
+      const behind = upstream.flush() ?? client.flush()
+      if (behind !== undefined) await behind
+      else await eitherReadable(client, upstream)
     }
   }
 

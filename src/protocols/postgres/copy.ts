@@ -32,11 +32,7 @@ export async function copyIn(
     switch (each.type) {
       case 'd': {
         upstream.send(each.bytes)
-        const behind = recorder?.write({
-          from: 'client',
-          part: 'body',
-          bytes: Buffer.from(each.bytes.subarray(5)),
-        })
+        const behind = recorder?.write({ from: 'client', part: 'body', bytes: each.bytes.subarray(5) })
         if (behind !== undefined) await behind
         const full = upstream.flushWhenFull()
         if (full !== undefined) await full

@@ -138,10 +138,9 @@ export class Host {
       if (this.upstream.ended)
         throw new GatewayError('upstream-unreachable', { detail: 'the upstream broke off' })
       if (this.client.ended) throw new GatewayError('client-gone')
-      await this.upstream.flush()
-      await this.client.flush()
-      if (this.client.ended) continue
-      await this.upstream.readable()
+      const behind = this.upstream.flush() ?? this.client.flush()
+      if (behind !== undefined) await behind
+      else if (!this.client.ended) await this.upstream.readable()
     }
   }
 

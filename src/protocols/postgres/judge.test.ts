@@ -229,3 +229,23 @@ test('P9: constants are out of the normalised statement, passwords too', () => {
   )
   assert.ok(!one("alter role x password 'hunter2'").normalized().includes('hunter2'))
 })
+
+test('P6: what is kept is what a fresh judgement would be, and vouches for no other bytes', () => {
+  const plain = (text: string): unknown[] =>
+    judged(text).map(each => ({ ...each, normalized: each.normalized() }))
+  const texts = table.map(([text]) => text)
+  const kept = texts.map(text => [judge(Buffer.from(text)), plain(text)] as const)
+  for (const [at, text] of texts.entries()) assert.equal(judge(Buffer.from(text)), kept[at]![0])
+  // More than are kept.
+  for (let other = 0; other < 4100; other++) judge(Buffer.from(`select ${other}`))
+  for (const [at, text] of texts.entries()) {
+    assert.notEqual(judge(Buffer.from(text)), kept[at]![0])
+    assert.deepEqual(plain(text), kept[at]![1])
+  }
+  const replacement = Buffer.from("select '\ufffd'")
+  assert.ok('statements' in judge(replacement))
+  const broken = Buffer.concat([Buffer.from("select '"), Buffer.of(0xff), Buffer.from("'")])
+  assert.equal(broken.toString(), replacement.toString())
+  assert.ok('problem' in judge(broken))
+  assert.ok('statements' in judge(replacement))
+})

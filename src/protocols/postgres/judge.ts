@@ -3,6 +3,7 @@
  * parse has none. Pure: the same text gets the same answer, so answers are kept.
  */
 import { loadModule, normalizeSync, parseSync } from 'libpg-query'
+import { Recent } from './recent.ts'
 import { sqlStates } from './refusal.ts'
 import { judgeStatement, type Judgement, TooComplexError } from './judgement.ts'
 
@@ -24,9 +25,7 @@ export const maxStatements = 1000
 
 /** Texts beyond this are judged each time, so that the cache stays small. */
 const longestKept = 16 * 1024
-const mostKept = 4096
-
-const kept = new Map<string, Judged>()
+const kept = new Recent<Judged>(4096)
 
 /** Must have resolved before `judge` is called. */
 export function loadParser(): Promise<void> {
@@ -36,21 +35,14 @@ export function loadParser(): Promise<void> {
 /** Judges a query string. `bytes` as they came: what is not valid UTF-8 has no judgement. Never throws. */
 export function judge(bytes: Buffer): Judged {
   const text = bytes.toString('utf8')
-  const before = kept.get(text)
-  if (before !== undefined) {
-    // The one used last is the last to go.
-    kept.delete(text)
-    kept.set(text, before)
-    return before
-  }
-  // The parser ends at a NUL, and bytes that are no characters would be read in two ways.
+  // The parser ends at a NUL, and bytes that are no characters would be read in two ways. Before what is kept, which
+  // holds for a text that is these very bytes.
   if (text.includes('\0') || (text.includes('\ufffd') && !bytes.equals(Buffer.from(text))))
     return { problem: 'the statement is not valid UTF-8 text', code: '22021' }
+  const before = kept.get(text)
+  if (before !== undefined) return before
   const judged = /^\s*$/.test(text) ? { statements: [] } : parse(text, bytes)
-  if (text.length <= longestKept) {
-    if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
-    kept.set(text, judged)
-  }
+  if (text.length <= longestKept) kept.set(text, judged)
   return judged
 }
 

@@ -7,6 +7,13 @@
 import type { Lease } from '../../credentials/lease.ts'
 import { GatewayError } from '../../errors.ts'
 import type { Masker, MaskReport } from '../../masking/masker.ts'
+import {
+  type Coverage,
+  coverageOf,
+  type ResultCoverage,
+  selects,
+  type StatementCoverage,
+} from './coverage.ts'
 import { coveredBy, namesIn, readsAnything } from './covered.ts'
 import { bare } from './functions.ts'
 import type { Conceals, Host } from './host.ts'
@@ -29,15 +36,11 @@ export interface StatementMaskParts {
 
 type CopyRole = Extract<Role, { kind: 'copy' }>
 
-/** Long enough for a detector that looks at names to take it for a value. */
-const probeValue = 'Zx9k2Lq8Wm4Rt7'
-
 export class StatementMask {
   readonly #parts: StatementMaskParts
+  /** Of the same rules: it tells what they cover. */
   readonly #probe: Masker
-  readonly #known = new Map<string, boolean>()
   readonly #secrets: readonly Buffer[]
-  #tainted: Promise<boolean> | undefined
   #reached: Promise<boolean> | undefined
   #nulls = 0
   /** The masker of the path; set before the answer is read. */
@@ -63,8 +66,9 @@ export class StatementMask {
         throw unable('the statement holds what must not go upstream, and SQL can not be masked')
     }
     if (!this.active) return
-    if (await this.#anyMasked(unit.judgement.stored))
-      throw unable('the statement would keep masked columns under other names')
+    const own = this.#own()
+    own.stores ??= await this.#anyMasked(unit.judgement.stored)
+    if (own.stores) throw unable('the statement would keep masked columns under other names')
   }
 
   /** What is done with rows of these columns; undefined: nothing. Throws `mask-unable`. */
@@ -73,46 +77,60 @@ export class StatementMask {
     if (!this.active)
       return this.#secrets.length === 0 ? undefined : new RowMask(this, undefined, this.#secrets)
     if (columns === undefined) throw unable('the columns of the result are not known')
-    const { host, lease } = this.#parts
-    const tables = await host.catalogue.tables(
-      columns.map(each => each.table),
-      lease,
-    )
-    const plans: ValuePlan[] = []
-    for (const column of columns) {
-      const table = tables.get(column.table)
-      const from = table?.columns.get(column.attribute)
-      const named = this.selects(column.name)
-        ? column.name
-        : table !== undefined && from !== undefined
-          ? coveredBy(table, from, name => this.selects(name))
-          : undefined
-      const hidden = named ?? (from === undefined && (await this.tainted()) ? '' : undefined)
-      plans.push({ type: column.type, format: column.format, hides: hidden })
+    const { results } = this.#coverage()
+    let result = results.get(columns)
+    if (result === undefined) {
+      result = await this.#result(columns)
+      results.set(columns, result)
     }
-    return new RowMask(this, plans, this.#secrets)
+    const { plans, loose } = result
+    if (loose.length === 0 || !(await this.tainted())) return new RowMask(this, plans, this.#secrets)
+    const whole = plans.map((plan, at) => (loose.includes(at) ? { ...plan, hides: '' } : plan))
+    return new RowMask(this, whole, this.#secrets)
+  }
+
+  async #result(columns: readonly Column[]): Promise<ResultCoverage> {
+    const { host, lease } = this.#parts
+    const oids = columns.map(each => each.table)
+    const tables = await host.catalogue.tables(oids, lease)
+    const plans: ValuePlan[] = []
+    const loose: number[] = []
+    for (const [at, { name, table: oid, attribute, type, format }] of columns.entries()) {
+      const table = tables.get(oid)
+      const from = table?.columns.get(attribute)
+      const known = table !== undefined && from !== undefined
+      const hides = this.selects(name)
+        ? name
+        : known
+          ? coveredBy(table, from, each => this.selects(each))
+          : undefined
+      if (hides === undefined && !known) loose.push(at)
+      plans.push({ type, format, hides })
+    }
+    return { plans, loose }
   }
 
   /** Whether a rule names a column so. */
   selects(name: string): boolean {
-    let known = this.#known.get(name)
-    if (known === undefined) {
-      known = this.#probe.parameter(name, probeValue) !== probeValue
-      this.#known.set(name, known)
-    }
-    return known
+    return selects(this.#probe, name)
   }
 
   /** Whether a masked column may flow into what has no origin of its own. */
-  tainted(): Promise<boolean> {
-    return (this.#tainted ??= this.#anyMasked(this.#parts.unit.judgement.shown).then(
-      found => found || this.#functionsReach(),
-    ))
+  async tainted(): Promise<boolean> {
+    const own = this.#own()
+    return (own.tainted ??=
+      (await this.#anyMasked(this.#parts.unit.judgement.shown)) || (await this.#functionsReach()))
   }
 
   /** What of an error or notice may be a masked value. */
   async conceals(): Promise<Conceals> {
     if (!this.active) return undefined
+    const own = this.#own()
+    own.conceals ??= { value: await this.#concealed() }
+    return own.conceals.value
+  }
+
+  async #concealed(): Promise<Conceals> {
     if (await this.#functionsReach()) return 'everything'
     const { columns, operations } = this.#parts.unit.judgement
     if (await this.#anyMasked(columns)) return 'values'
@@ -145,6 +163,20 @@ export class StatementMask {
 
   report(): MaskReport {
     return this.#nulls === 0 ? { count: 0, kinds: [] } : { count: this.#nulls, kinds: ['field'] }
+  }
+
+  #coverage(): Coverage {
+    return coverageOf(this.#parts.host.catalogue.state, this.#probe.rules)
+  }
+
+  /** What was found out of this statement: of this execution alone where it depends on what its names mean by then. */
+  #own(): StatementCoverage {
+    const { judgement, resources } = this.#parts.unit
+    if (resources !== undefined) return {}
+    const { statements } = this.#coverage()
+    let own = statements.get(judgement)
+    if (own === undefined) statements.set(judgement, (own = {}))
+    return own
   }
 
   async #anyMasked(columns: readonly string[]): Promise<boolean> {

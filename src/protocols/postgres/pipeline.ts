@@ -8,6 +8,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Masker } from '../../masking/masker.ts'
 import { type Message, message } from './codec.ts'
 import type { Ended } from './answer.ts'
+import { columnsIn } from './descriptions.ts'
 import { type Host, maskedReport } from './host.ts'
 import { judge, type Judgement } from './judge.ts'
 import {
@@ -19,7 +20,6 @@ import {
   readExecute,
   readParse,
   readReport,
-  readRowDescription,
   readTarget,
   readyForQuery,
   type Report,
@@ -66,9 +66,16 @@ export class Pipeline {
     return this.#dirty
   }
 
-  /** True where the message was one of this protocol's. */
+  /** Whether messages of this type are this protocol's, as things stand. */
+  takes(type: string): boolean {
+    return (
+      (this.#skipping && type !== 'X') || 'PBDCEHS'.includes(type) || (type === 'Q' && this.#held.length > 0)
+    )
+  }
+
+  /** Resolves with true where that is all there is to do with the message. */
   async take(each: Message): Promise<boolean> {
-    if (this.#skipping && each.type !== 'S' && each.type !== 'X') return true
+    if (this.#skipping && each.type !== 'S') return true
     switch (each.type) {
       case 'P':
         await this.#parse(each)
@@ -89,11 +96,9 @@ export class Pipeline {
       case 'S':
         await this.#sync()
         return true
-      case 'Q':
-        if (this.#held.length > 0) await this.#settle()
-        return this.#skipping
       default:
-        return false
+        await this.#settle()
+        return this.#skipping
     }
   }
 
@@ -408,11 +413,14 @@ function describes(expected: Expected, portal: Portal): boolean {
 /** The columns of a portal's result: as described, or those of its statement in the formats that Bind asked for. */
 function columnsOf(portal: Portal): readonly Column[] | undefined {
   if (portal.columns !== undefined) return portal.columns
-  const { resultFormats } = portal.bind
-  return portal.prepared.columns?.map((column, index) => ({
-    ...column,
-    format: formatOf(resultFormats, index),
-  }))
+  const { prepared, bind } = portal
+  const { columns: of, bound } = prepared
+  if (of === undefined) return undefined
+  const formats = bind.resultFormats.join()
+  if (bound?.of === of && bound.formats === formats) return bound.columns
+  const columns = of.map((column, index) => ({ ...column, format: formatOf(bind.resultFormats, index) }))
+  prepared.bound = { of, formats, columns }
+  return columns
 }
 
 /** What an answer tells of statements and portals. */
@@ -422,11 +430,11 @@ function learn(expected: Expected, each: Message, host: Host): void {
       return host.statements.confirm(expected.name)
     case 'describe statement':
       if (expected.prepared !== undefined)
-        expected.prepared.columns = each.type === 'T' ? readRowDescription(each.bytes) : []
+        expected.prepared.columns = each.type === 'T' ? columnsIn(each.bytes) : []
       return
     case 'describe portal':
       if (expected.portal !== undefined)
-        expected.portal.columns = each.type === 'T' ? readRowDescription(each.bytes) : []
+        expected.portal.columns = each.type === 'T' ? columnsIn(each.bytes) : []
       return
     case 'bind':
       return host.statements.confirmPortal(expected.portal)

@@ -13,6 +13,8 @@ export interface Prepared {
   readonly types: readonly number[]
   /** Columns of its result, once described; formats are not known there. */
   columns?: readonly Column[]
+  /** `of` in the formats that the last execution asked for, these joined. */
+  bound?: { readonly of: readonly Column[]; readonly formats: string; readonly columns: readonly Column[] }
 }
 
 export interface Portal {

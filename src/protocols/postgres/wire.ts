@@ -84,8 +84,13 @@ export class Wire {
 
   /** Resolves when something has come since nothing was found, or the far end has gone. One waits at a time. */
   readable(): Promise<void> {
-    if (this.#ended || this.#fresh) return Promise.resolve()
-    return new Promise(resolve => (this.#wake = resolve))
+    return new Promise(resolve => this.whenReadable(resolve))
+  }
+
+  /** As `readable`, by a call. */
+  whenReadable(listener: () => void): void {
+    if (this.#ended || this.#fresh) listener()
+    else this.#wake = listener
   }
 
   /** Lets who waits for something to read look again. */
@@ -144,6 +149,9 @@ export class Wire {
 }
 
 /** Resolves when one of them has something. */
-export async function eitherReadable(one: Wire, other: Wire): Promise<void> {
-  await Promise.race([one.readable(), other.readable()])
+export function eitherReadable(one: Wire, other: Wire): Promise<void> {
+  return new Promise(resolve => {
+    one.whenReadable(resolve)
+    other.whenReadable(resolve)
+  })
 }
