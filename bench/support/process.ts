@@ -56,7 +56,7 @@ export async function settle({ cpuMs }: Pinned, timeoutMs = 30_000): Promise<voi
 }
 
 /** Resolves when something listens. Throws when nothing does in time. */
-export async function whenListening(port: number, timeoutMs = 15_000): Promise<void> {
+export async function whenListening(port: number, timeoutMs = 60_000): Promise<void> {
   const until = performance.now() + timeoutMs
   while (!(await answers(port))) {
     if (performance.now() > until) throw new Error(`nothing listens on port ${port}`)

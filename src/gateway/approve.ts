@@ -16,6 +16,7 @@ export async function approve(
 ): Promise<Verdict> {
   const { decision } = asked.guarded
   const { action } = asked.exchange
+  const together = asked.exchange.decided?.(decision.effect)
   switch (decision.effect) {
     case 'permit':
       asked.entry.decided(decision)
@@ -26,6 +27,7 @@ export async function approve(
     case 'ask': {
       // Should the step fail, the entry still says what was decided.
       asked.entry.decided(decision)
+      await together
       const settled = await gateway.approvals.settle(session, asked.exchange, decision)
       asked.entry.decided(decision, settled.facts)
       if (!settled.granted) return { effect: 'deny', denial: settled.denial }

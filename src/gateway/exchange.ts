@@ -4,7 +4,7 @@ import type { GatewayError } from '../errors.ts'
 import type { Masker } from '../masking/masker.ts'
 import type { Action } from '../model/action.ts'
 import type { FieldChange } from '../model/compare.ts'
-import type { Decision, Obligations } from '../model/decision.ts'
+import type { Decision, Effect, Obligations } from '../model/decision.ts'
 import type { Recorder } from '../recording/recorder.ts'
 
 declare const guarded: unique symbol
@@ -139,6 +139,12 @@ export interface Exchange {
   readonly limitsRows?: true
   /** What this client can endure while a person decides; absent: nothing is held. */
   readonly patience?: Patience
+  /**
+   * Told what policy and guards say, before anybody is asked. An action that runs with others or not at all resolves
+   * once these are decided too, and rejects where one of them does not run, so that nobody is asked in vain. Only an
+   * `ask` is waited for. Absent: it runs by itself.
+   */
+  decided?(effect: Effect): Promise<void>
   /** Called when the call is held, so that a protocol with notices can say so. */
   held?(approval: { readonly id: string; readonly expiresAt: number }): void
   /**

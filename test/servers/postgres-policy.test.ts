@@ -132,6 +132,29 @@ const writes: readonly string[] = [
   'grant all on customers to public',
 ]
 
+test('P5: nobody is asked for what would not run anyway', { skip }, async () => {
+  const approvals = async (): Promise<number> =>
+    (await stage.gateway.entries()).filter(each => each.kind.startsWith('approval.')).length
+  const before = await approvals()
+  await using db = await client(stage.to('orders'))
+  const strings = [
+    'truncate customers; drop table customers',
+    'drop table customers; truncate customers',
+    'select 1; truncate customers; select 2; delete from customers',
+    'truncate customers; set standard_conforming_strings = off',
+    'truncate customers; execute never_prepared',
+  ]
+  for (const text of strings) {
+    await assert.rejects(
+      db.query(text),
+      error => /^(?:42501|26000|22023)$/.test(code(error)) && !/another statement/.test(String(error)),
+      text,
+    )
+    assert.equal((await db.query('select count(*)::int as n from customers')).rows[0].n, 5, text)
+  }
+  assert.equal(await approvals(), before)
+})
+
 test('P6: a read-only connection stays so, whatever is tried', { skip }, async () => {
   await using db = await client(stage.to('readonly'))
   for (const text of writes) {

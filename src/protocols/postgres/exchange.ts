@@ -2,7 +2,7 @@
 import type { ActionResult, EntryRef } from '../../audit/audit.ts'
 import type { Lease } from '../../credentials/lease.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
-import { type RowLimit, strictestRows } from '../../model/decision.ts'
+import { type Effect, type RowLimit, strictestRows } from '../../model/decision.ts'
 import type {
   ActionPreview,
   Cleared,
@@ -89,7 +89,16 @@ export class StatementExchange implements Exchange {
   }
 
   get signal(): AbortSignal {
-    return this.#run.host.abort.signal
+    const { host, round } = this.#run
+    return round.signalWith(host.abort.signal)
+  }
+
+  async decided(effect: Effect): Promise<void> {
+    const { round, unit } = this.#run
+    round.decide(effect === 'deny' || unit.problem !== undefined)
+    if (effect !== 'ask') return
+    if (unit.problem !== undefined) throw new GatewayError('denied', { detail: unit.problem.message })
+    await round.allDecided()
   }
 
   record(recorder: Recorder, masker: Masker): void {

@@ -17,6 +17,13 @@ export class Round {
   #problem: Report | undefined
   #fault: GatewayError | undefined
   #aftermath: Promise<Aftermath> | undefined
+  #undecided: number
+  #doomed = false
+  /** Resolved when all are decided. */
+  #decided: PromiseWithResolvers<void> | undefined
+  /** Fires when what is held for people will not run whatever they say. */
+  #over: AbortController | undefined
+  #signal: AbortSignal | undefined
   /** The server has answered one of them with an error, so those behind it never run. */
   stopped = false
 
@@ -26,6 +33,7 @@ export class Round {
     does: { readonly send: () => void; readonly begin: (fault: GatewayError) => Promise<Aftermath> },
   ) {
     this.#size = size
+    this.#undecided = size
     this.#send = does.send
     this.#begin = does.begin
     this.#turns = Array.from({ length: size }, () => Promise.withResolvers<void>())
@@ -36,6 +44,32 @@ export class Round {
   /** What the client is told instead of an answer: the first that went wrong. */
   get problem(): Report | undefined {
     return this.#problem
+  }
+
+  /** Of an action that waits: fires with this signal, and when another one is refused. */
+  signalWith(signal: AbortSignal): AbortSignal {
+    if (this.#size === 1) return signal
+    if (this.#signal === undefined) {
+      this.#over = new AbortController()
+      if (this.#fault !== undefined) this.#over.abort(this.#fault)
+      this.#signal = AbortSignal.any([signal, this.#over.signal])
+    }
+    return this.#signal
+  }
+
+  /** One of them is decided; `doomed`: it will not run. */
+  decide(doomed: boolean): void {
+    this.#doomed ||= doomed
+    if (--this.#undecided === 0) this.#decided?.resolve()
+  }
+
+  /** Resolves when all are decided; rejects where one will not run, once the client's answer is known. */
+  async allDecided(): Promise<void> {
+    this.#decided ??= Promise.withResolvers()
+    if (this.#undecided === 0) this.#decided.resolve()
+    // One that fails before it is decided ends the wait by `fail`.
+    await Promise.race([this.#decided.promise, this.#cleared.promise])
+    if (this.#doomed) await this.#cleared.promise
   }
 
   /** Resolves when the bytes have been sent, because every other one is cleared too; rejects when one will not be. */
@@ -55,6 +89,7 @@ export class Round {
     this.#fault ??= fault
     const detail = 'another statement that would have run with this one was refused'
     this.#cleared.reject(new GatewayError('denied', { detail }))
+    this.#over?.abort(this.#fault)
   }
 
   /** What the server says after a fault that came once all were sent: the first one, or this. */
