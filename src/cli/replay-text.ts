@@ -82,7 +82,7 @@ export function curlCommand({ entry, frames = [] }: ReplayedAction): string {
   // A shell can't hold every byte in an argument.
   const pipe = isText ? '' : `echo ${bytes.toString('base64')} | base64 -d | `
   const parts = [
-    `${pipe}curl -sS -X ${method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`,
+    `${pipe}curl -sS -X ${quote(method)} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`,
   ]
   parts.push('-H "Authorization: Bearer $SALLYPORT_TOKEN"')
   for (const [name, value] of pairs(head.headers)) {
@@ -174,5 +174,5 @@ function parse(text: string): unknown {
 
 /** Quoted for a POSIX shell. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
+  return /^[A-Za-z]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

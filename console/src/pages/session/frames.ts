@@ -73,7 +73,7 @@ export function headerOf(head: Head | undefined, wanted: string): string | undef
   return pairsOf(head?.headers).find(([name]) => name.toLowerCase() === wanted)?.[1]
 }
 
-const unpackers: Readonly<Record<string, CompressionFormat>> = {
+const unpackers: Readonly<Record<string, ConstructorParameters<typeof DecompressionStream>[0]>> = {
   gzip: 'gzip',
   'x-gzip': 'gzip',
   deflate: 'deflate',
@@ -108,27 +108,42 @@ export async function unpack(bytes: Uint8Array, encoding: string): Promise<Uint8
 
 /** Quoted for a POSIX shell. */
 function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
+  return /^[A-Za-z]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 const repeated = /^(?:content-type|accept|prefer)$/i
 
-/** The same request again, through the gateway: address and token are left to the shell. Undefined for what is no HTTP. */
+/**
+ * The same request again, through the gateway: address and token are left to the shell. Undefined for what is no HTTP.
+ * What is in it came from an agent: nothing of it may act on the shell.
+ */
 export function curlOf({ entry, frames = [] }: ReplayedAction): string | undefined {
   const pieces = piecesOf(frames)
   const first = pieces.find(({ from, part }) => from === 'client' && part === 'head')
   const head = first && headOf(first)
   const target = head?.target ?? head?.path
   if (head?.method === undefined || target === undefined || !target.startsWith('/')) return undefined
-  const body = pieces.find(({ from, part }) => from === 'client' && part === 'body')
-  const text = body && textOf(body.bytes)
+  const body =
+    pieces.find(({ from, part }) => from === 'client' && part === 'body')?.bytes ?? new Uint8Array()
+  const text = textOf(body)
+  // A shell can't hold every byte in an argument. What is compressed is so still; what was masked is text.
+  const pipe = text === undefined ? `echo ${btoa(binary(body))} | base64 -d | ` : ''
+  const data = text === undefined ? ['--data-binary @-'] : text === '' ? [] : [`--data-raw ${quote(text)}`]
   const lines = [
-    `curl -sS -X ${head.method} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`,
+    `${pipe}curl -sS -X ${quote(head.method)} "$SALLYPORT_URL/c/${entry.connection?.name ?? ''}"${quote(target)}`,
     '-H "Authorization: Bearer $SALLYPORT_TOKEN"',
     ...pairsOf(head.headers)
-      .filter(([name]) => repeated.test(name))
+      .filter(
+        ([name]) => repeated.test(name) || (text === undefined && name.toLowerCase() === 'content-encoding'),
+      )
       .map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
-    ...(text === undefined || text === '' ? [] : [`--data-raw ${quote(text)}`]),
+    ...data,
   ]
   return lines.join(' \\\n  ')
+}
+
+function binary(bytes: Uint8Array): string {
+  let out = ''
+  for (const byte of bytes) out += String.fromCharCode(byte)
+  return out
 }
