@@ -6,8 +6,8 @@ import { Badge } from '../../parts/badge.tsx'
 import { Button } from '../../parts/button.tsx'
 import { Ask } from '../../parts/dialog.tsx'
 import { Field } from '../../parts/field.tsx'
-import { Panel } from '../../parts/page.tsx'
-import { Empty, Shown } from '../../parts/states.tsx'
+import { RowsPanel } from '../../parts/rows-panel.tsx'
+import { Empty } from '../../parts/states.tsx'
 import { Time } from '../../parts/time.tsx'
 import { copy, say } from '../../parts/toast.tsx'
 import { visible } from '../../parts/visible.ts'
@@ -16,40 +16,35 @@ const roles = ['user', 'auditor', 'approver', 'admin'] as const
 type Role = (typeof roles)[number]
 
 export function People() {
-  const users = useQuery(usersQuery)
+  const found = useQuery(usersQuery)
+  const none = <Empty title="None">Everybody signs in at an identity provider.</Empty>
   return (
-    <Panel title="People with a password here" flush tools={<Invite />}>
-      <Shown of={users} lines={2}>
-        {found =>
-          found.length === 0 ? (
-            <Empty title="None">Everybody signs in at an identity provider.</Empty>
-          ) : (
-            <table className="table" aria-label="People">
-              <tbody>
-                {found.map(({ id, email, name, roles: held, active, created }) => (
-                  <tr key={id}>
-                    <td>
-                      <span className="cell-main">{visible(email)}</span>
-                      {name !== undefined && <span className="cell-sub">{visible(name)}</span>}
-                    </td>
-                    <td>{held.join(', ')}</td>
-                    <td>
-                      <Badge tone={active ? 'good' : 'warn'}>{active ? 'active' : 'invited'}</Badge>
-                    </td>
-                    <td className="hide-phone">
-                      <Time at={created} />
-                    </td>
-                    <td className="end">
-                      <Remove email={email} />
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )
-        }
-      </Shown>
-    </Panel>
+    <RowsPanel
+      title="People with a password here"
+      label="People"
+      tools={<Invite />}
+      found={found}
+      none={none}
+    >
+      {({ email, name, roles: held, active, created }) => (
+        <>
+          <td>
+            <span className="cell-main">{visible(email)}</span>
+            {name !== undefined && <span className="cell-sub">{visible(name)}</span>}
+          </td>
+          <td>{held.join(', ')}</td>
+          <td>
+            <Badge tone={active ? 'good' : 'warn'}>{active ? 'active' : 'invited'}</Badge>
+          </td>
+          <td className="hide-phone">
+            <Time at={created} />
+          </td>
+          <td className="end">
+            <Remove email={email} />
+          </td>
+        </>
+      )}
+    </RowsPanel>
   )
 }
 

@@ -4,8 +4,9 @@ import { api, unwrap } from '../../api/client.ts'
 import { brokenGlassQuery, grantsQuery } from '../../api/queries.ts'
 import { StateBadge } from '../../parts/badge.tsx'
 import { Button } from '../../parts/button.tsx'
-import { Page, Panel } from '../../parts/page.tsx'
-import { Empty, Shown } from '../../parts/states.tsx'
+import { Page } from '../../parts/page.tsx'
+import { RowsPanel } from '../../parts/rows-panel.tsx'
+import { Empty } from '../../parts/states.tsx'
 import { nameOf } from '../../parts/subject.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { say } from '../../parts/toast.tsx'
@@ -51,91 +52,72 @@ function End({ what, id }: { readonly what: 'grants' | 'break-glass'; readonly i
   )
 }
 
+/** In which state it is, and who may do what why. */
+function Whose({ state, who, why }: { readonly state: string; readonly who: string; readonly why: string }) {
+  return (
+    <>
+      <td>
+        <StateBadge state={state} />
+      </td>
+      <td>
+        <span className="cell-main">{who}</span>
+        <span className="cell-sub">{visible(why)}</span>
+      </td>
+    </>
+  )
+}
+
 function Broken() {
   const found = useQuery({ ...brokenGlassQuery, refetchInterval: 10_000 })
   return (
-    <Panel title="Broken glass" flush>
-      <Shown of={found} lines={2}>
-        {all =>
-          all.length === 0 ? (
-            <Empty title="Never broken" />
-          ) : (
-            <table className="table" aria-label="Broken glass, newest first">
-              <tbody>
-                {all.map((each: BrokenGlassView) => (
-                  <tr key={each.id}>
-                    <td>
-                      <StateBadge state={each.state} />
-                    </td>
-                    <td>
-                      <span className="cell-main">{nameOf(each.by)}</span>
-                      <span className="cell-sub">{visible(each.reason)}</span>
-                    </td>
-                    <td>{each.connection}</td>
-                    <td className="hide-phone">
-                      {each.state === 'active' ? 'ends ' : 'ended '}
-                      <Ago at={each.until} />
-                    </td>
-                    <td className="end">
-                      {each.state === 'active' && <End what="break-glass" id={each.id} />}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )
-        }
-      </Shown>
-    </Panel>
+    <RowsPanel
+      title="Broken glass"
+      label="Broken glass, newest first"
+      found={found}
+      none={<Empty title="Never broken" />}
+    >
+      {({ id, state, by, reason, connection, until }: BrokenGlassView) => (
+        <>
+          <Whose state={state} who={nameOf(by)} why={reason} />
+          <td>{connection}</td>
+          <td className="hide-phone">
+            {state === 'active' ? 'ends ' : 'ended '}
+            <Ago at={until} />
+          </td>
+          <td className="end">{state === 'active' && <End what="break-glass" id={id} />}</td>
+        </>
+      )}
+    </RowsPanel>
   )
 }
 
 function Grants() {
   const found = useQuery({ ...grantsQuery, refetchInterval: 10_000 })
+  const none = (
+    <Empty title="None">
+      <code>sallyport approvals grant</code> proposes one.
+    </Empty>
+  )
   return (
-    <Panel title="Grants" flush>
-      <Shown of={found} lines={2}>
-        {all =>
-          all.length === 0 ? (
-            <Empty title="None">
-              <code>sallyport approvals grant</code> proposes one.
-            </Empty>
-          ) : (
-            <table className="table" aria-label="Grants">
-              <tbody>
-                {all.map((each: GrantView) => (
-                  <tr key={each.id}>
-                    <td>
-                      <StateBadge state={each.state} />
-                    </td>
-                    <td>
-                      <span className="cell-main">{nameOf(each.to)}</span>
-                      <span className="cell-sub">{visible(each.reason)}</span>
-                    </td>
-                    <td>
-                      <span className="mono">{each.operations.map(visible).join(', ')}</span>
-                      <span className="cell-sub">
-                        {each.connection} · {each.risks.join(', ')}
-                      </span>
-                    </td>
-                    <td className="hide-phone">
-                      given by {each.given_by.map(visible).join(', ') || 'nobody yet'}
-                    </td>
-                    <td className="hide-phone">
-                      until <Ago at={each.until} />
-                    </td>
-                    <td className="end">
-                      {(each.state === 'active' || each.state === 'proposed') && (
-                        <End what="grants" id={each.id} />
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          )
-        }
-      </Shown>
-    </Panel>
+    <RowsPanel title="Grants" label="Grants" found={found} none={none}>
+      {({ id, state, to, reason, operations, connection, risks, given_by: givers, until }: GrantView) => (
+        <>
+          <Whose state={state} who={nameOf(to)} why={reason} />
+          <td>
+            <span className="mono">{operations.map(visible).join(', ')}</span>
+            <span className="cell-sub">
+              {connection} · {risks.join(', ')}
+            </span>
+          </td>
+          <td className="hide-phone">given by {givers.map(visible).join(', ') || 'nobody yet'}</td>
+          <td className="hide-phone">
+            until <Ago at={until} />
+          </td>
+          <td className="end">
+            {(state === 'active' || state === 'proposed') && <End what="grants" id={id} />}
+          </td>
+        </>
+      )}
+    </RowsPanel>
   )
 }
