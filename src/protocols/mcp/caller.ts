@@ -14,7 +14,7 @@ import type { SealedStates } from './sealed-state.ts'
 import { codes, type Fields, fieldsOf, RpcError, type RpcRequest } from './rpc.ts'
 import type { Contact } from './server.ts'
 import type { McpSettings } from './settings.ts'
-import { declaresTasks, tasksExtension } from './tasks/extension.ts'
+import { declaresTasks, isOfTasks, tasksExtension } from './tasks/extension.ts'
 import { passedExtensions } from './versions.ts'
 import type { VirtualServer } from './virtual-server.ts'
 
@@ -100,6 +100,8 @@ export function contactOf(parts: Parts, caller: Caller, io: Io): Contact {
     },
     starting: io.starting,
     onNotification: notification => {
+      // Of tasks only who follows one hears, and of no other.
+      if (isOfTasks(notification.method)) return
       noteChange(parts, key, notification.method)
       return io.notify(notification)
     },

@@ -11,6 +11,11 @@ export function declaresTasks({ era, capabilities }: Pick<ClientProfile, 'era' |
   return era === 'modern' && isFields(fieldsOf(capabilities['extensions'])[tasksExtension])
 }
 
+/** A notification of a task, of either era. */
+export function isOfTasks(method: string): boolean {
+  return method === 'notifications/tasks' || method.startsWith('notifications/tasks/')
+}
+
 export function tasksMissing(): RpcError {
   return new RpcError(codes.missingCapability, 'This needs a client that declares the tasks extension', {
     status: 400,

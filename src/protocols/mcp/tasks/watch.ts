@@ -1,5 +1,6 @@
 /** What a `subscriptions/listen` hears of tasks: each change whole, as `tasks/get` would tell it at that moment. */
 import { type Caller, contactOf, type Parts } from '../caller.ts'
+import { foreseen, mayFollow } from '../lists.ts'
 import { ContentMask } from '../content-mask.ts'
 import type { Io } from '../exchange.ts'
 import type { Link } from '../link.ts'
@@ -34,7 +35,7 @@ export async function watchTask(
   let told = ''
   while (!io.signal.aborted) {
     const found = await tasks.find(caller, task.id)
-    if (found === undefined) return
+    if (found === undefined || !mayFollow(watching.parts, caller, found.meaning)) return
     const now = await tasks.advance(caller, found)
     if (now.standing.at === 'upstream') {
       const link = links.find(({ server }) => server.name === now.meaning.server)?.link
@@ -43,7 +44,7 @@ export async function watchTask(
     }
     const detail = detailOf(now)
     const words = `${now.updatedAt} ${now.standing.at}`
-    if (words !== told) await tell(detail)
+    if (words !== told) await tell(await maskOf(watching, found).fields(detail))
     told = words
     if (hasEnded(now)) return
     await tasks.changed(caller, now, io.signal)
@@ -52,12 +53,12 @@ export async function watchTask(
 
 /** What a server says of its own task, under the id that the client knows, masked as the call's answer would be. */
 async function passOn(
-  { parts, caller, io }: Watching,
+  watching: Watching,
   of: { readonly task: Task; readonly id: string; readonly link: Link },
   tell: Tell,
 ): Promise<void> {
   const { task, id, link } = of
-  const { gateway, connection } = parts
+  const { parts, caller, io } = watching
   const contact = contactOf(parts, caller, io)
   await link
     .listen({
@@ -67,11 +68,17 @@ async function passOn(
       headers: [],
       async onNotification({ method, params }) {
         if (method !== taskChanged || textOf(params['taskId']) !== id) return
+        if (!mayFollow(parts, caller, task.meaning)) return
         checkRequests(parts, caller, params)
-        const mask = new ContentMask(gateway.masker(task.mask, connection))
-        await tell({ ...(await mask.fields(params)), taskId: task.id })
+        await tell({ ...(await maskOf(watching, task).fields(params)), taskId: task.id })
       },
     })
     // A server without such streams, or one that breaks off: its client goes on asking.
     .catch(() => undefined)
+}
+
+/** As the call was masked, and as policy says now. */
+function maskOf({ parts, caller }: Watching, { mask, meaning }: Task): ContentMask {
+  const now = foreseen(parts, caller, meaning).obligations.mask
+  return new ContentMask(parts.gateway.masker([...new Set([...mask, ...now])], parts.connection))
 }
