@@ -54,9 +54,14 @@ export const clientRequests: Readonly<
   'roots/list': { capability: 'roots', risk: 'read' },
 }
 
+/** A method is the word of a server: a name that every object has is none. */
+function clientRequest(method: string): (typeof clientRequests)[string] | undefined {
+  return Object.hasOwn(clientRequests, method) ? clientRequests[method] : undefined
+}
+
 /** Whether policy lets a server ask this of the client. What needs a person's consent first is not asked. */
 export function mayAsk({ gateway, connection }: Parts, { session, asked }: Caller, method: string): boolean {
-  const known = clientRequests[method]
+  const known = clientRequest(method)
   if (known === undefined) return method === 'ping'
   const meaning: Meaning = { operation: method, known: true, risk: known.risk, resource: method }
   const action = new McpAction({ id: asked.id, method, params: {}, client: asked.client }, meaning)
@@ -77,7 +82,7 @@ export function clientFor(parts: Parts, caller: Caller): ClientProfile {
 
 /** Throws RpcError where the client can't do it, or policy does not let it be asked. */
 export function checkAsk(parts: Parts, caller: Caller, { method }: Pick<RpcRequest, 'method'>): void {
-  const capability = clientRequests[method]?.capability
+  const capability = clientRequest(method)?.capability
   const declared = capability !== undefined && caller.asked.client.capabilities[capability] !== undefined
   if (declared && mayAsk(parts, caller, method)) return
   throw new RpcError(codes.methodNotFound, `The client can not be asked for ${method.slice(0, 64)}`)

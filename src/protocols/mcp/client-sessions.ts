@@ -20,7 +20,8 @@ export class ClientSession {
   readonly principal: string
   readonly session: Session
   readonly profile: ClientProfile
-  readonly running = new Map<RequestId, McpExchange>()
+  /** What runs, with the ids that the client gave; the stream that it listens on has none. */
+  readonly #running = new Map<McpExchange, RequestId | undefined>()
   readonly subscribed = new Set<string>()
   readonly streams = new ReplayableStreams()
   /** Wakes the open stream so that it subscribes anew. */
@@ -34,6 +35,22 @@ export class ClientSession {
     this.session = session
     this.principal = principal
     this.profile = profile
+  }
+
+  /** Until what it gives is called. A client may give an id twice. */
+  runs(exchange: McpExchange, id: RequestId | undefined): () => void {
+    this.#running.set(exchange, id)
+    return () => void this.#running.delete(exchange)
+  }
+
+  get isBusy(): boolean {
+    return this.#running.size > 0
+  }
+
+  /** The client does not want what it asked for under this id any more. */
+  cancel(id: unknown): void {
+    if (id === undefined) return
+    for (const [exchange, own] of this.#running) if (own === id) exchange.cancel()
   }
 
   /** Asks the client: `send` puts the request on its way. */
@@ -65,7 +82,7 @@ export class ClientSession {
   close(): void {
     for (const each of this.#waiting.values())
       each.reject(new RpcError(codes.internal, 'the session has ended'))
-    for (const each of this.running.values()) each.cancel()
+    for (const each of this.#running.keys()) each.cancel()
     this.streams.close()
   }
 }
@@ -117,8 +134,7 @@ export class ClientSessions {
 
   sweep(): void {
     const before = Date.now() - this.#idleMs
-    for (const each of this.#open.values())
-      if (each.used < before && each.running.size === 0) this.end(each, 'idle')
+    for (const each of this.#open.values()) if (each.used < before && !each.isBusy) this.end(each, 'idle')
   }
 
   closeAll(reason: string): void {

@@ -26,7 +26,15 @@ import { ClientSession, ClientSessions } from './client-sessions.ts'
 import { readMessage, writeMessage } from './codec.ts'
 import { ConnectionPins } from './connection-pins.ts'
 import { Answer } from './downstream.ts'
-import { type ClientProfile, eraOf, headerValues, type HeaderValues, modernProfile } from './envelope.ts'
+import {
+  bareClient,
+  checkContentType,
+  type ClientProfile,
+  eraOf,
+  headerValues,
+  type HeaderValues,
+  modernProfile,
+} from './envelope.ts'
 import { Holds } from './holds.ts'
 import { isKnownHost, isKnownOrigin } from './hosts.ts'
 import { openHttpLink } from './upstream.ts'
@@ -46,7 +54,7 @@ import { SealedStates } from './sealed-state.ts'
 import { Server } from './server.ts'
 import type { McpSettings, ServerSettings } from './settings.ts'
 import { StdioPool } from './stdio-pool.ts'
-import { latestLegacy, negotiated, primedSince } from './versions.ts'
+import { negotiated, primedSince } from './versions.ts'
 import { VirtualServer } from './virtual-server.ts'
 
 const sweepMs = 60_000
@@ -243,13 +251,18 @@ export class McpConnection implements OpenConnection {
     })
     let message: RpcMessage | undefined
     try {
+      checkContentType(arrival.headers)
       message = readMessage(bytes)
       await this.#take(arrival, message)
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
       const answer = this.#answer(downstream, head)
       const id = message?.kind === 'request' ? message.id : undefined
-      this.#tellError(answer, id, message === undefined ? withStatus(error, 400) : error)
+      this.#tellError(
+        answer,
+        id,
+        message === undefined && error.status < 400 ? withStatus(error, 400) : error,
+      )
     }
   }
 
@@ -274,8 +287,7 @@ export class McpConnection implements OpenConnection {
       return await this.#perform(arrival, { message, client, session })
     }
     if (message.kind === 'response') session?.settle(message)
-    else if (message.method === 'notifications/cancelled')
-      session?.running.get(message.params['requestId'] as RequestId)?.cancel()
+    else if (message.method === 'notifications/cancelled') session?.cancel(message.params['requestId'])
     this.#answer(arrival.downstream, arrival.head).empty(202)
   }
 
@@ -465,17 +477,6 @@ function sessionOfNow({ session }: ClientSession, { subject }: Arrival): Session
 
 function withStatus(error: RpcError, status: number): RpcError {
   return new RpcError(error.code, error.message, { status, data: error.data })
-}
-
-/** A client of 2025 that never opened a session can be asked for nothing. */
-function bareClient(headers: HeaderValues): ClientProfile {
-  const version = headers.get('mcp-protocol-version') ?? '2025-03-26'
-  return {
-    era: 'legacy',
-    version: version === '' ? latestLegacy : version,
-    capabilities: {},
-    info: undefined,
-  }
 }
 
 /** The options of the HTTP side that this protocol shares. */

@@ -13,7 +13,14 @@ import {
   type RpcRequest,
   textOf,
 } from './rpc.ts'
-import { type Era, legacyVersions, metaKeys, modernVersions, supportedVersions } from './versions.ts'
+import {
+  type Era,
+  latestLegacy,
+  legacyVersions,
+  metaKeys,
+  modernVersions,
+  supportedVersions,
+} from './versions.ts'
 
 /** Request headers by lower-case name; a name that came twice has both values, comma between, and so matches nothing. */
 export type HeaderValues = ReadonlyMap<string, string>
@@ -34,6 +41,17 @@ export function headerValues(raw: readonly string[]): HeaderValues {
     values.set(name, before === undefined ? raw[i + 1]! : `${before}, ${raw[i + 1]!}`)
   }
   return values
+}
+
+/** Throws RpcError with HTTP status 415 for what is not said to be JSON in UTF-8 (RFC 8259 section 8.1). */
+export function checkContentType(headers: HeaderValues): void {
+  const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')
+  const charset = parameters.map(each => each.trim()).find(each => each.startsWith('charset='))
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset)
+  if (type.trim() === 'application/json' && isUtf8) return
+  throw new RpcError(codes.invalidRequest, 'Unsupported media type: Content-Type must be application/json', {
+    status: 415,
+  })
 }
 
 /** Throws `unsupportedVersion` for a header that names neither era. */
@@ -67,21 +85,32 @@ export function modernProfile(message: RpcRequest, headers: HeaderValues): Clien
   return { era: 'modern', version, capabilities, info }
 }
 
-/** Which member of `params` the `Mcp-Name` header repeats. */
-const named: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
+/** A client of 2025 that never opened a session can be asked for nothing. */
+export function bareClient(headers: HeaderValues): ClientProfile {
+  const version = headers.get('mcp-protocol-version') ?? '2025-03-26'
+  return {
+    era: 'legacy',
+    version: version === '' ? latestLegacy : version,
+    capabilities: {},
+    info: undefined,
+  }
 }
+
+/** Which member of `params` the `Mcp-Name` header repeats. */
+const named: ReadonlyMap<string, string> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+])
 
 function checkNames({ method, params }: RpcRequest, headers: HeaderValues): void {
   const header = headers.get('mcp-method')
   if (header === undefined) throw mismatch('Mcp-Method is missing')
   if (header !== method) throw mismatch('Mcp-Method does not match the body')
-  const member = named[method]
+  const member = named.get(method)
   if (member === undefined) return
   const value = headers.get('mcp-name')
   if (value === undefined) throw mismatch('Mcp-Name is missing')

@@ -58,11 +58,12 @@ export class Performer {
   async perform(caller: Caller, job: Job): Promise<McpExchange> {
     const exchange = this.#exchange(caller, job)
     const { client, asked } = caller
-    client?.running.set(asked.id, exchange)
+    const listens = asked.method === 'subscriptions/listen'
+    const ended = client?.runs(exchange, listens ? undefined : asked.id)
     try {
       await perform(job.gateway ?? this.#parts.gateway, caller.session, exchange)
     } finally {
-      if (client?.running.get(asked.id) === exchange) client.running.delete(asked.id)
+      ended?.()
     }
     return exchange
   }

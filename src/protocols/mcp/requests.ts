@@ -28,12 +28,15 @@ import { continued, deniedWhere, impliedPermit, quarantined, withDecision } from
 import type { Offered } from './virtual-server.ts'
 import { type Errand, mrtrMethods, run } from './work.ts'
 
-const listed: Readonly<Record<string, Kind>> = {
-  'tools/list': 'tools',
-  'prompts/list': 'prompts',
-  'resources/list': 'resources',
-  'resources/templates/list': 'templates',
-}
+const listed: ReadonlyMap<string, Kind> = new Map([
+  ['tools/list', 'tools'],
+  ['prompts/list', 'prompts'],
+  ['resources/list', 'resources'],
+  ['resources/templates/list', 'templates'],
+])
+
+/** RFC 5424 section 6.2.1, as server/utilities/logging names them. */
+const logLevels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
 
 /** Of the era before 2026-07-28 alone. */
 const legacyOnly = new Set([
@@ -73,7 +76,7 @@ export class Requests {
     if (client.era === 'modern' ? legacyOnly.has(method) : modernOnly.has(method))
       throw unknownMethod(method, client.era)
     if (method === 'ping') return this.#performer.tell(caller, { result: {} })
-    const kind = listed[method]
+    const kind = listed.get(method)
     if (kind !== undefined)
       return await this.#implied(caller, io => listFor(this.#parts, caller, { kind, io }))
     switch (method) {
@@ -259,6 +262,7 @@ export class Requests {
 
   async #setLevel(caller: Caller): Promise<void> {
     const level = nameIn(caller.asked.params, 'level')
+    if (!logLevels.includes(level)) throw malformed('there is no such level')
     await this.#implied(caller, async io => {
       const links = await this.#parts.virtual.links(contactOf(this.#parts, caller, io))
       for (const { server, link } of links) {
@@ -356,7 +360,10 @@ export class Requests {
     const { asked } = caller
     const action = new McpAction(asked, meaning)
     const binding = () => ({ principal: subjectKey(caller.session.subject), digest: action.digest() })
-    const carried = textOf(asked.params['requestState'])
+    const { requestState } = asked.params
+    const carried = textOf(requestState)
+    if (asked.client.era === 'modern' && requestState !== undefined && carried === undefined)
+      throw malformed('requestState must be a string')
     const state =
       carried === undefined || !mrtrMethods.has(asked.method) ? {} : states.open(carried, binding())
     return {
