@@ -1,6 +1,10 @@
 /** The stream of what servers say unasked (2025, GET), lost and come back to, through a real gateway. */
 import assert from 'node:assert/strict'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import type { McpServer } from '@modelcontextprotocol/server'
 import { type PracticeMcp, startPracticeMcp } from '../../practice/mcp/practice-mcp.ts'
 import { type Call, follow, idsIn, listen, mail, open } from '../support/mcp-raw.ts'
@@ -167,4 +171,66 @@ test('who listens anew does not leave another listener behind', async () => {
     connection.abort()
     return (await stage.gateway.entries()).some(hasEnded)
   })
+})
+
+/** A network between a client and the gateway, whose connections can be broken. */
+async function brittle(to: string) {
+  const sockets = new Set<Socket>()
+  const target = new URL(to)
+  const network = createServer(near => {
+    const far = connect(Number(target.port), target.hostname)
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => undefined)
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+      one.pipe(other)
+    }
+  })
+  await new Promise<void>(done => network.listen(0, '127.0.0.1', done))
+  const { port } = network.address() as AddressInfo
+  const cut = (): void => {
+    for (const each of sockets) each.destroy()
+  }
+  return {
+    url: `http://127.0.0.1:${port}${target.pathname}`,
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut()
+      await new Promise(done => network.close(done))
+    },
+  }
+}
+
+test('P11: the SDK’s own client, whose network breaks, hears all that was said, and each of it once', async () => {
+  await using server = await sayingServer()
+  await using stage = await stageFor(server.practice)
+  await using network = await brittle(stage.url)
+  const client = new Client({ name: 'listener', version: '1' })
+  const heard: unknown[] = []
+  client.setNotificationHandler(
+    LoggingMessageNotificationSchema,
+    ({ params }) => void heard.push(params.data),
+  )
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(network.url), {
+      requestInit: { headers: { authorization: `Bearer ${stage.token}` } },
+    }) as never,
+  )
+  await until('the gateway listens', () => listeners(server.practice) === 1)
+  await server.say('one')
+  await until('it is heard', () => heard.includes('one'))
+  for (const word of ['two', 'three']) {
+    network.cut()
+    await server.say(word)
+    await until(`${word} is heard`, () => heard.includes(word))
+  }
+  assert.deepEqual(heard, ['one', 'two', 'three'])
+  assert.equal(listeners(server.practice), 1)
+  await client.close()
 })
