@@ -153,7 +153,8 @@ export class Answer {
     const { downstream, subject } = by
     const missed = this.#replay?.after(after)
     if (missed === undefined || this.#left.signal.aborted) return 'gone'
-    if (this.#isFor?.(subject) !== true) return 'denied'
+    // Before it was sent to its server there is nothing in it but the gateway's own words.
+    if (this.#isFor?.(subject) === false) return 'denied'
     const before = this.#downstream
     const waited = this.#away !== undefined
     this.#downstream = downstream

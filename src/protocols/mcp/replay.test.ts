@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Answer } from './downstream.ts'
+import { Answer } from './downstream.ts'
 import { Replay, ReplayableStreams, ReplayStore } from './replay.ts'
 
 const answer = {} as Answer
@@ -127,4 +127,32 @@ test('P12: a stream that nobody reads makes its server wait', async () => {
   assert.equal(went, false)
   replay.back()
   await waits
+})
+
+test('who comes back before the request was sent on is not refused; after that it is as policy says', () => {
+  const there = () => ({
+    gone: false,
+    onGone: () => undefined,
+    head: () => undefined,
+    flush: () => undefined,
+    write: () => true,
+    end: () => undefined,
+    abandon: () => undefined,
+  })
+  const streams = new ReplayableStreams()
+  const store = new ReplayStore({ most: 1000, keptMs: 60_000 })
+  const waiting = new Answer(there() as never, {
+    keepAliveMs: 60_000,
+    mayStream: true,
+    replay: new Replay(store, streams, { primes: true }),
+  })
+  waiting.open()
+  const back = (id: string) => waiting.resume({ downstream: there(), subject: { id } } as never, 0)
+  assert.equal(back('ana'), 'resumed')
+  waiting.outlives(({ id }) => id === 'ana')
+  assert.equal(back('bo'), 'denied')
+  assert.equal(back('ana'), 'resumed')
+  assert.equal(waiting.resume({ downstream: there(), subject: { id: 'ana' } } as never, 7), 'gone')
+  waiting.abandon()
+  assert.equal(back('ana'), 'gone')
 })

@@ -37,7 +37,10 @@ export class RunningMask {
       const whole = tail + between + text
       const masked = this.#mask.text(whole)
       if (masked === whole) continue
-      shown = masked.slice(sharedStart(tail, masked))
+      const before = tail + between
+      shown = masked.startsWith(before)
+        ? masked.slice(before.length)
+        : masked.slice(sharedStart(tail, masked))
       break
     }
     this.#tails.set(name, this.#tailOf(shown === text ? tail + text : shown))
