@@ -378,7 +378,7 @@ export class Checkpointer {
     } else {
       // The thread begins anew from the last signed head.
       this.#open = reply.open
-      call?.reject(new Error(reply.error))
+      call?.reject(new GatewayError('internal', { internal: reply.error }))
     }
   }
 

@@ -16,10 +16,20 @@ export interface LoadedKey {
 export function loadKey(path: string): LoadedKey {
   const created = createKey(path)
   if (statSync(path).mode & 0o007)
-    throw new Error('the signing key of the log is open to every user: chmod 600 it')
-  const key = createPrivateKey(readFileSync(path))
-  if (key.asymmetricKeyType !== 'ed25519') throw new Error('the signing key of the log is not an Ed25519 key')
+    throw new Error(`the signing key of the log is open to every user: chmod 600 ${path}`)
+  const key = privateKeyOf(path)
+  if (key.asymmetricKeyType !== 'ed25519')
+    throw new Error(`the signing key of the log is not an Ed25519 key: ${path}`)
   return { key, created }
+}
+
+function privateKeyOf(path: string): KeyObject {
+  const pem = readFileSync(path)
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    throw new Error(`the signing key of the log can't be read: ${path} holds no private key in PEM (PKCS 8)`)
+  }
 }
 
 function createKey(path: string): boolean {

@@ -32,7 +32,10 @@ export async function loadConfig(
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    throw new ProblemsError([{ file: path, line: 1, column: 1, path: '', message: (error as Error).message }])
+    const { code, message: said } = error as NodeJS.ErrnoException
+    const message =
+      code === 'ENOENT' ? 'there is no such file; --config <file> names another' : `can't be read: ${said}`
+    throw new ProblemsError([{ file: path, line: 1, column: 1, path: '', message }])
   }
   return parseConfig(text, file, protocols)
 }

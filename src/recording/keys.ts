@@ -1,6 +1,7 @@
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RecordingConfig } from '../config/recording.ts'
+import { GatewayError } from '../errors.ts'
 import { generateAgeKeyPair, recipientOf } from './age.ts'
 
 /** Who can read recordings: always some recipients; the identity only where this gateway may show them. */
@@ -36,10 +37,10 @@ export async function loadRecordingKeys(directory: string, config: RecordingConf
   return { recipients: [pair.recipient], identity: pair.identity, created: true }
 }
 
-/** The age identity in a file as `age-keygen` writes it. Throws TypeError where it holds none. */
+/** The age identity in a file as `age-keygen` writes it. Throws `internal` where it holds none. */
 export async function readIdentity(file: string): Promise<string> {
   const line = (await readFile(file, 'utf8')).split('\n').find(each => each.startsWith('AGE-SECRET-KEY-1'))
-  if (line === undefined) throw new TypeError(`${file} holds no age identity`)
+  if (line === undefined) throw new GatewayError('internal', { internal: `${file} holds no age identity` })
   return line.trim()
 }
 

@@ -2,8 +2,10 @@ import { chmod, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import type { CertificateConfig } from '../config/certificates.ts'
 import type { LimitsConfig, ListenConfig } from '../config/listen.ts'
+import { GatewayError } from '../errors.ts'
 import { routeByAddress, routeToOne } from '../protocols/http/router.ts'
 import type { RefusedRequests } from '../protocols/refused-requests.ts'
 import { createHttpServer, type HttpServer, type Routed } from '../protocols/http/server.ts'
@@ -113,9 +115,16 @@ async function readTls(
   { base, certificates }: ListenOptions,
 ): Promise<ListenerTls> {
   const config = certificates.find(({ name }) => name === clients?.issuer)
+  const [certificateFile, keyFile] = [resolve(base, certificate), resolve(base, key)]
+  const pair = { cert: await readFile(certificateFile, 'utf8'), key: await readFile(keyFile, 'utf8') }
+  try {
+    createSecureContext(pair)
+  } catch (cause) {
+    const internal = `${certificateFile} and ${keyFile} are no certificate with its key: ${(cause as Error).message}`
+    throw new GatewayError('internal', { internal, cause })
+  }
   return {
-    cert: await readFile(resolve(base, certificate), 'utf8'),
-    key: await readFile(resolve(base, key), 'utf8'),
+    ...pair,
     ...(config === undefined
       ? {}
       : { clients: await readTrust(base, { config, require: clients!.require }) }),

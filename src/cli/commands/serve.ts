@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { ProblemsError } from '../../config/located-yaml.ts'
 import { createLogger } from '../../log.ts'
 import { startGateway } from '../../main.ts'
-import { exit, Failure } from '../failure.ts'
 import { globals } from '../globals.ts'
+import { startFailure } from '../start-failure.ts'
 
 const faultGraceMs = 1000
 
@@ -20,8 +19,7 @@ async function serve(_: unknown, command: Command): Promise<void> {
     },
     onFirstLink: link => process.stdout.write(firstLinkText(link)),
   }).catch((error: unknown) => {
-    if (error instanceof ProblemsError) throw new Failure(error.message, exit.usage)
-    throw error
+    throw startFailure(error)
   })
   const stop = (signal: string): void => {
     logger.info('stopping', { signal })
