@@ -7,7 +7,17 @@ import { root, sources } from './sources.ts'
 
 /** A folder may import from its own and from those before it. */
 const order = [
-  ['model', 'clock.ts', 'errors.ts', 'id.ts', 'log.ts', 'random.ts', 'unambiguous-json.ts', 'version.ts'],
+  [
+    'model',
+    'clock.ts',
+    'errors.ts',
+    'id.ts',
+    'log.ts',
+    'random.ts',
+    'sha256.ts',
+    'unambiguous-json.ts',
+    'version.ts',
+  ],
   ['config', 'storage', 'audit', 'masking', 'credentials', 'identity', 'policy', 'recording', 'guards'],
   ['export', 'detection', 'retention', 'witness'],
   ['gateway'],

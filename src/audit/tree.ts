@@ -2,7 +2,7 @@
  * The Merkle tree of RFC 6962 section 2.1: SHA-256, 0x00 before a leaf, 0x01 before a node. Proofs ask for hashes of
  * complete subtrees by level and index, so that they can be answered from tiles without holding the tree.
  */
-import { hash } from 'node:crypto'
+import { sha256 } from '../sha256.ts'
 
 export const hashBytes = 32
 
@@ -21,13 +21,8 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return sha256(nodeInput)
 }
 
-/** By way of a text: Node gives each digest as a buffer memory of its own, which takes longer than the hashing. */
-function sha256(input: Uint8Array): Buffer {
-  return Buffer.from(hash('sha256', input, 'binary'), 'binary')
-}
-
 /** The root of the tree without leaves. */
-export const emptyRoot = hash('sha256', '', 'buffer')
+export const emptyRoot = sha256('')
 
 /** A complete subtree: the `index`-th of those with 2^level leaves. */
 export interface Subtree {

@@ -3,9 +3,10 @@
  * own, which is good only while the program works on somebody's call, and then stands for that somebody. So a server
  * that needs an API gets no key to it, and what it does there is done by whom it was asked, judged and recorded so.
  */
-import { hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { type Subject, subjectKey } from '../model/subject.ts'
 import { readTraceparent, type Trace } from '../model/trace.ts'
+import { sha256 } from '../sha256.ts'
 import type { Identified, IdentityProvider, PresentedCredential, ProviderStatus } from './authenticator.ts'
 import type { RefusalReason } from './refusals.ts'
 
@@ -52,7 +53,7 @@ export class Delegates implements IdentityProvider {
 
   /** From here on the credential stands for whoever the program works for. Returns how to end that. */
   admit(token: string, delegate: Delegate): () => void {
-    const digest = hash('sha256', token, 'buffer')
+    const digest = sha256(token)
     const key = digest.toString('hex')
     const entry = { digest, delegate }
     this.#known.set(key, entry)
@@ -66,7 +67,7 @@ export class Delegates implements IdentityProvider {
   }
 
   identify({ token, path, traceparent }: PresentedCredential): Identified {
-    const digest = hash('sha256', token, 'buffer')
+    const digest = sha256(token)
     const found = this.#known.get(digest.toString('hex'))
     if (found === undefined || !timingSafeEqual(found.digest, digest)) return refuse('delegate-unknown')
     const { delegate } = found

@@ -8,6 +8,7 @@ import type { TokensConfig } from '../config/identity.ts'
 import { GatewayError } from '../errors.ts'
 import type { Principal, Subject, SubjectKind } from '../model/subject.ts'
 import type { StateStore, Versioned } from '../storage/storage.ts'
+import { sha256 } from '../sha256.ts'
 import type {
   Identified,
   IdentityProvider,
@@ -148,7 +149,7 @@ export class GatewayTokens implements IdentityProvider {
   identify(credential: PresentedCredential): Identified | Promise<Identified> {
     const id = readTokenId(credential.token)
     if (id === undefined) return refused('token-malformed')
-    const digest = hash('sha256', credential.token, 'buffer')
+    const digest = sha256(credential.token)
     const known = this.#known.get(id)
     const fresh = known !== undefined && this.#clock.now() - known.checkedAt < this.#config.recheck
     return fresh ? this.#judge(known, digest) : this.#load(id).then(loaded => this.#judge(loaded, digest))

@@ -15,12 +15,12 @@ import {
   createSecretKey,
   diffieHellman,
   generateKeyPairSync,
-  hash,
   type KeyObject,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
 import { freshBytes } from '../random.ts'
+import { sha256 } from '../sha256.ts'
 import { bech32Decode, bech32Encode } from './bech32.ts'
 
 const intro = 'age-encryption.org/v1\n'
@@ -204,8 +204,8 @@ function expand(extracted: Buffer, info: string): Buffer {
 const blockBytes = 64
 
 /**
- * HMAC-SHA256 (RFC 2104) of what is in memory whole, under a key of at most 64 bytes. On `hash`, which takes everything
- * in one call: `createHmac` makes three objects of the library's first, which costs more than to hash a recording.
+ * HMAC-SHA256 (RFC 2104) of what is in memory whole, under a key of at most 64 bytes. Everything is hashed in one
+ * call: `createHmac` makes three objects of the library's first, which costs more than to hash a recording.
  */
 export function hmac(key: Buffer, bytes: Buffer): Buffer {
   if (key.length > blockBytes) throw new TypeError('the key is longer than a block')
@@ -216,8 +216,8 @@ export function hmac(key: Buffer, bytes: Buffer): Buffer {
     outer[i] = key[i]! ^ 0x5c
   }
   inner.set(bytes, blockBytes)
-  outer.set(hash('sha256', inner, 'buffer'), blockBytes)
-  return hash('sha256', outer, 'buffer')
+  outer.set(sha256(inner), blockBytes)
+  return sha256(outer)
 }
 
 function base64(bytes: Buffer): string {

@@ -2,9 +2,10 @@
  * Consents under way: a person was sent to an authorization server and is not back yet. In memory, since they last
  * minutes, and bounded; each is good for one answer.
  */
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { Principal } from '../../model/subject.ts'
+import { sha256 } from '../../sha256.ts'
 
 export interface Consent {
   readonly person: Principal
@@ -107,5 +108,5 @@ function keyOf({
 }
 
 function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer')
+  return sha256(text)
 }

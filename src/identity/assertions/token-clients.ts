@@ -1,6 +1,7 @@
 /** Applications that have a secret with the gateway's token endpoint (RFC 6749 section 2.3.1). */
-import { hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { AssertionsConfig } from '../../config/assertions.ts'
+import { sha256 } from '../../sha256.ts'
 
 export type TokenClientConfig = AssertionsConfig['clients'][number]
 
@@ -65,5 +66,5 @@ function decoded(text: string): string | undefined {
 }
 
 function same(a: string, b: string): boolean {
-  return timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))
+  return timingSafeEqual(sha256(a), sha256(b))
 }

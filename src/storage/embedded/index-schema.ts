@@ -4,8 +4,8 @@
  * that even walking all of a million rows is quick. Ids have no trees of their own, in which each would go to a place of
  * its own: they are among the entry's words, and the full-text index, which merges sorted runs, finds them.
  */
-import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
+import { sha256 } from '../../sha256.ts'
 
 export const schemaVersion = 4
 
@@ -43,5 +43,5 @@ export function createTables(database: DatabaseSync): void {
 /** A text as 63 bits; two texts of one log are the same number only by a chance of 1 in 2^63. */
 export function idNumber(text: string): bigint {
   if (text === '') return 0n
-  return Buffer.from(hash('sha256', text, 'binary'), 'binary').readBigUInt64LE(0) >> 1n
+  return sha256(text).readBigUInt64LE(0) >> 1n
 }
