@@ -236,6 +236,7 @@ test('connections, export status, approvals and doctor', async () => {
   assert.equal(json<{ state: string }>(statusJson)[0]?.state, 'running')
   assert.deepEqual(json(approvals), [])
   assert.equal(doctor.code, 0, doctor.stdout)
+  assert.match(doctor.stdout, /ok +sink intake: api_key +there, \d+ characters/)
   for (const { stdout, stderr } of [connections, doctor])
     assert.ok(!(stdout + stderr).includes(world.datadog.keys.apiKey))
 })

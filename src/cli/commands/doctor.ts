@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig, type LoadedConfig } from '../../config/load.ts'
 import { ProblemsError } from '../../config/located-yaml.ts'
+import { isReference } from '../../config/secret.ts'
 import { openSecret } from '../../credentials/references.ts'
 import { GatewayError } from '../../errors.ts'
 import { apiUrl, openDatadogApi } from '../../export/datadog/api.ts'
@@ -24,14 +25,21 @@ interface Finding {
   readonly detail: string
 }
 
-async function checkSecrets({ connections, base }: LoadedConfig): Promise<Finding[]> {
-  const all = connections.flatMap(({ name, credential }) =>
+async function checkSecrets({ config, connections, base }: LoadedConfig): Promise<Finding[]> {
+  const ofConnections = connections.flatMap(({ name, credential }) =>
     Object.entries(credential).flatMap(([secret, source]) =>
       referencesIn(source).map(ref => ({ what: `${name}: ${secret}`, ref })),
     ),
   )
+  const ofSinks = config.sinks.flatMap(sink =>
+    Object.entries(sink).flatMap(([option, value]) =>
+      typeof value === 'string' && isReference(value)
+        ? [{ what: `sink ${sink.name}: ${option}`, ref: value }]
+        : [],
+    ),
+  )
   return await Promise.all(
-    all.map(async ({ what, ref }): Promise<Finding> => {
+    [...ofConnections, ...ofSinks].map(async ({ what, ref }): Promise<Finding> => {
       try {
         const value = await openSecret(ref, base).read()
         return { what, state: 'ok', detail: `there, ${value.length} characters` }

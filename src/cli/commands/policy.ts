@@ -29,7 +29,8 @@ async function read(file: string): Promise<Read> {
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    throw new Failure((error as Error).message, exit.usage)
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new Failure(code === 'ENOENT' ? `${file}: there is no such file` : message, exit.usage)
   }
   if (isPolicyFile(text)) return result(parsePolicy(text, file))
   try {
