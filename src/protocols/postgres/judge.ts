@@ -2,7 +2,7 @@
  * What a text of SQL would do, by PostgreSQL's own parser (libpg_query). One Judgement per statement; what does not
  * parse has none. Pure: the same text gets the same answer, so answers are kept.
  */
-import { loadModule, normalizeSync, parseSync } from 'libpg-query'
+import { loadModule, normalizeSync, parseSync } from './sql-parser.ts'
 import { Recent } from './recent.ts'
 import { sqlStates } from './refusal.ts'
 import { judgeStatement, type Judgement, TooComplexError } from './judgement.ts'

@@ -2,7 +2,7 @@
  * What the columns of a view are made of, by the text of its definition. Pure, and says less rather than more: where a
  * column can't be followed by name, it is made of anything that the view looks at.
  */
-import { parseSync } from 'libpg-query'
+import { parseSync } from './sql-parser.ts'
 
 /** By position: names of the columns that an output is made of; undefined: of any. All undefined: not known at all. */
 export type Lineage = readonly (readonly string[] | undefined)[] | undefined
