@@ -3,8 +3,9 @@ import type { ApprovalTerms } from '../model/decision.ts'
 import type { Principal, SubjectFacts } from '../model/subject.ts'
 
 /**
- * `pending` -> `approved` -> `consumed`, and back to `approved` where what used it never left; or it ends as `denied` (any one vote), `expired` (nobody decided, or nobody
- * used it, in time) or `cancelled` (withdrawn, or policy changed under it). Only the first two are open.
+ * `pending` -> `approved` -> `consumed`, and back to `approved` where what used it never left; or it ends as `denied`
+ * (any one vote), `expired` (nobody decided, or nobody used it, in time) or `cancelled` (withdrawn, or policy changed
+ * under it). Only the first two are open.
  */
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'consumed'
 
