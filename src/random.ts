@@ -4,10 +4,11 @@ const pool = Buffer.alloc(4096)
 let used = pool.length
 
 /**
- * Fresh bytes of the system's generator, at most 4096, the caller's own. They are taken ahead in one call, since to ask
- * for a few costs microseconds each time.
+ * Fresh bytes of the system's generator, the caller's own. They are taken ahead in one call, since to ask for a few costs
+ * microseconds each time. Throws RangeError for more than 4096.
  */
 export function freshBytes(count: number): Buffer {
+  if (count > pool.length) throw new RangeError(`${count} bytes at once are too many`)
   if (used + count > pool.length) {
     randomFillSync(pool)
     used = 0

@@ -4,7 +4,7 @@
  * Two parsers may disagree on a key that an object has twice (RFC 8259 section 4), so such a document is none. And V8
  * takes a key with an escape for another key that some earlier document had (nodejs/node#63785): after one that has the
  * key `\u006`, spelled with an escaped backslash, `"\u0061dmin"` is read as that and not as `admin`. A client could so
- * have a rule see something else than the upstream does. Keys with escapes therefore never reach V8's parser as keys.
+ * have a rule see something else than the upstream does. What V8 makes of keys with escapes is therefore never used.
  */
 
 /** How a number or another leaf is read: as the reviver of `JSON.parse`. Not told the names of keys. */

@@ -5,7 +5,6 @@ import type { SessionFacts } from './audit.ts'
 import { canonicalJson, type Json } from './canonical-json.ts'
 import type { EventKind } from './events.ts'
 import { coreKeys, shrink } from './shrink.ts'
-import { sortByUnits } from './sort-by-units.ts'
 
 /** The largest entry, bytes. C2SP tlog-tiles could carry 65,535; what is larger than this belongs in a blob. */
 export const maxEntryBytes = 16_384
@@ -58,7 +57,7 @@ function assemble(members: readonly Member[]): Draft {
   let head = ''
   let tail = ''
   let last = ''
-  for (const { key, text } of sortByUnits([...members], keyOf)) {
+  for (const { key, text } of members.toSorted(byKey)) {
     if (text === last) continue
     last = text
     if (key < 'seq') head += `${text},`
@@ -67,8 +66,9 @@ function assemble(members: readonly Member[]): Draft {
   return { head: `{${head}"seq":"`, tail: `"${tail}}` }
 }
 
-function keyOf({ key }: Member): string {
-  return key
+/** In UTF-16 code units, the order of RFC 8785 section 3.2.3. */
+function byKey(a: Member, b: Member): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
 }
 
 /** The members of every entry; `log` is the member that names the log. */

@@ -16,9 +16,7 @@ import type { Unit } from './unit.ts'
 async function stillGood(host: Host): Promise<void> {
   const answer = host.identify()
   const found = answer instanceof Promise ? await answer : answer
-  const { subject } = host.session
-  if ('subject' in found && (found.subject === subject || subjectKey(found.subject) === subjectKey(subject)))
-    return
+  if ('subject' in found && subjectKey(found.subject) === subjectKey(host.session.subject)) return
   throw new SessionOver({
     severity: 'FATAL',
     code: sqlStates.badAuthorization,
